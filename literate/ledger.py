@@ -1,0 +1,175 @@
+"""The ledger: which lines of which module which page shows; every line once, in order.
+
+`enter` takes a page's source blocks through its module and says what each block shows and what
+has to be executed when; what it finds wrong, it reports with the module's line and the page's.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from literate.page import Page, SourceBlock
+from literate.problems import Problem
+from literate.project import CODELESS, Project
+from literate.source import Part, Source, UnknownSymbol
+
+
+@dataclass
+class Entry:
+    """One page's account of its module."""
+
+    page: str
+    module: str
+    file: str
+    source: Source | None = None
+    shown: dict[int, list[Part]] = field(default_factory=dict[int, list[Part]])
+    """For the page's line of each source block: the parts it shows."""
+    runs: dict[int, list[Part]] = field(default_factory=dict[int, list[Part]])
+    """For the same lines: the parts to execute there (a class when its last part is shown)."""
+    problems: list[Problem] = field(default_factory=list[Problem])
+
+    @property
+    def lines(self) -> int:
+        """How many lines of code, comments and docstrings the module has."""
+        return sum(part.code_lines for part in self.source.parts) if self.source else 0
+
+    @property
+    def lines_shown(self) -> int:
+        """How many of them the page shows."""
+        return sum(part.code_lines for parts in self.shown.values() for part in parts)
+
+    @property
+    def share(self) -> float:
+        """The shown share of the module, 0 to 1."""
+        return self.lines_shown / self.lines if self.lines else 0.0
+
+
+def enter(page: Page, project: Project) -> Entry:
+    """Take the page's source blocks through its module."""
+    file = project.module_file(page.module)
+    entry = Entry(page.path, page.module, project.relative(file))
+    if not page.module:
+        return entry
+    if not file.is_file():
+        line = next((i for i, text in enumerate(page.lines, 1) if text.startswith("module:")), 1)
+        message = f"there is no module {page.module} ({entry.file})"
+        entry.problems.append(Problem(page.path, line, message))
+        return entry
+    try:
+        entry.source = Source(file.read_text(encoding="utf-8"), entry.file)
+    except SyntaxError as error:
+        entry.problems.append(Problem(entry.file, error.lineno or 1, f"syntax error: {error.msg}"))
+        return entry
+    _Walk(page, entry, entry.source).walk()
+    return entry
+
+
+class _Walk:
+    def __init__(self, page: Page, entry: Entry, source: Source) -> None:
+        self.page, self.entry, self.source = page, entry, source
+        self.seen: dict[str, int] = {}
+        self.last = 0
+        """The last module line shown so far."""
+
+    def walk(self) -> None:
+        for block in self.page.blocks:
+            if isinstance(block, SourceBlock):
+                parts = list(self._parts(block))
+                self.entry.shown[block.line] = parts
+                self.entry.runs[block.line] = list(self._due(parts))
+        self.entry.problems += self._missing()
+
+    def _parts(self, block: SourceBlock) -> Iterator[Part]:
+        """Yield the parts that a block shows, in the order it names them."""
+        for name in block.names:
+            try:
+                found = self.source.find(name)
+            except UnknownSymbol as error:
+                self._wrong(block.line, str(error))
+                continue
+            for part in found:
+                if self._in_order(part, block.line):
+                    yield part
+
+    def _in_order(self, part: Part, line: int) -> bool:
+        """Say whether `part` may be shown at the page's `line`; note what is wrong if not."""
+        where = f"{self.source.path}:{part.start}"
+        whole = part.name.removeprefix("class ").partition(".")[0]
+        before = self.seen.get(part.name) or (self.seen.get(whole) if whole != part.name else None)
+        if before or any(name.startswith(f"{part.name}.") for name in self.seen):
+            at = f" (first at {self.page.path}:{before})" if before else ""
+            self._wrong(line, f"{part.name} ({where}) is shown twice{at}")
+            return False
+        self.seen[part.name] = line
+        if part.start < self.last:
+            message = f"{part.name} ({where}) is out of order: line {self.last} is already shown"
+            self._wrong(line, message)
+        self.last = max(self.last, part.start)
+        return True
+
+    def _due(self, parts: list[Part]) -> Iterator[Part]:
+        """Yield what to execute once `parts` are shown: a class waits for its last part."""
+        for part in parts:
+            owner = part.name.removeprefix("class ").partition(".")[0]
+            if part in self.source.parts:
+                yield part
+            elif part == self.source.classes[owner][-1]:
+                yield next(each for each in self.source.parts if each.name == owner)
+
+    def _missing(self) -> Iterator[Problem]:
+        """Report the parts that the page never shows, beside the page's line they belong at."""
+        line = max(self.seen.values(), default=1)
+        for part in self._leaves():
+            if part.name in self.seen:
+                line = self.seen[part.name]
+            else:
+                lines = f"line {part.start}" if part.start == part.end else f"lines {part.start}-{part.end}"
+                message = f"{part.name} ({lines}) is never shown; it belongs after {self.page.path}:{line}"
+                yield Problem(self.source.path, part.start, message)
+
+    def _leaves(self) -> Iterator[Part]:
+        """Yield the module's parts, those of a class where the page shows it in parts."""
+        for part in self.source.parts:
+            members = self.source.classes.get(part.name, [])
+            in_parts = part.name not in self.seen and any(each.name in self.seen for each in members)
+            yield from members if in_parts else [part]
+
+    def _wrong(self, line: int, message: str) -> None:
+        self.entry.problems.append(Problem(self.page.path, line, message))
+
+
+def pairing(pages: list[Page], project: Project) -> list[Problem]:
+    """Report modules without a page, modules with two, and code in files that have no page."""
+    problems: list[Problem] = []
+    walked: dict[str, str] = {}
+    for page in pages:
+        if page.module in walked:
+            message = f"{page.module} already has a page: {walked[page.module]}"
+            problems.append(Problem(page.path, 1, message))
+        elif page.module:
+            walked[page.module] = page.path
+    for file in project.module_files():
+        name = project.module_name(file)
+        if name not in walked:
+            wanted = "/".join(name.split(".")[1:]) + ".md"
+            message = f"no page walks {name}; it belongs in {project.notes}/{wanted}"
+            problems.append(Problem(project.relative(file), 1, message))
+    for file in sorted((project.root / project.modules).rglob("*.py")):
+        if file.name in CODELESS:
+            problems += codeless(file.read_text(encoding="utf-8"), project.relative(file))
+    return problems
+
+
+def codeless(text: str, path: str) -> Iterator[Problem]:
+    """Report code in a package's `__init__` (a docstring alone) or `__main__` (one call more)."""
+    allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom) if "__main__" in path else ()
+    calls = 1 if "__main__" in path else 0
+    for statement in ast.parse(text, path).body:
+        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+        calls -= is_call
+        if not (is_text or isinstance(statement, allowed) or (is_call and calls >= 0)):
+            message = "this file has no page, so it holds a docstring and nothing else"
+            yield Problem(path, statement.lineno, message)

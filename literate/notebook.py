@@ -1,0 +1,251 @@
+"""A pressed page as a notebook: the same text, cells that run, outputs of the verified run.
+
+`cells` also says which example each code cell shows, so that a later execution of the notebook
+can be held against the page.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import jupytext
+import nbformat
+
+from literate import doctests
+from literate.doctests import Outcome
+from literate.page import Block, Break, Example, Exercise, Prose, Quote, SourceBlock
+from literate.project import Project
+from literate.render import Plain, fence, listing, resolve
+from literate.run import Pressed
+
+Json = dict[str, Any]
+
+SETUP = '''\
+# Run this cell first. It lets this notebook be the module {module}:
+# whatever imports that module from here on gets the definitions of the cells below.
+import importlib
+import sys
+
+__name__ = "{module}"
+sys.modules[__name__] = sys.modules["__main__"]
+importlib.import_module("{parent}").{stem} = sys.modules[__name__]
+get_ipython().display_formatter.formatters["text/plain"].pprint = False
+
+from literate.exercise import check
+'''
+
+
+@dataclass
+class Cell:
+    """One cell; `outcome` is the example whose output a code cell ends with."""
+
+    kind: str
+    source: str
+    outcome: Outcome | None = None
+    said: str = ""
+    """What a check cell prints as long as the starter is as it was."""
+    metadata: Json = field(default_factory=dict[str, Any])
+
+
+def cells(pressed: Pressed, project: Project) -> list[Cell]:
+    """Return the page's cells in order."""
+    made = [Cell("markdown", f"# {pressed.page.title}\n"), *_setup(pressed)]
+    plain = Plain(pressed, project, lambda module: None)
+    for index, block in enumerate(pressed.page.blocks):
+        made += [each for each in _cells(index, block, pressed, plain) if each.source.strip()]
+    return made
+
+
+def _setup(pressed: Pressed) -> Iterator[Cell]:
+    module = pressed.page.module
+    if module:
+        parent, _, stem = module.rpartition(".")
+        text = SETUP.format(module=module, parent=parent, stem=stem)
+        yield Cell("code", text, metadata={"tags": ["setup"]})
+
+
+def _cells(index: int, block: Block, pressed: Pressed, plain: Plain) -> Iterator[Cell]:
+    match block:
+        case Prose():
+            yield Cell("markdown", _links(block.text))
+        case SourceBlock():
+            yield from _source(block, pressed)
+        case Quote():
+            source, parts, module = resolve(block.name, pressed, plain.project)
+            shown = "\n".join(fence("python", text) for _, text in listing(source, parts))
+            yield Cell("markdown", f"Again, from `{module}`:\n\n{shown}")
+        case Example():
+            yield from _examples(block, pressed.outcomes(index))
+        case Exercise():
+            said = pressed.results.get(index, {}).get("starter", "")
+            yield from _exercise(block, said)
+        case Break():
+            yield Cell("markdown", _inline_pictures(plain.broken(index, block), pressed.outcomes(index)))
+
+
+def _source(block: SourceBlock, pressed: Pressed) -> Iterator[Cell]:
+    """Yield what a source block runs as cells; parts of a class that is not whole yet, as text."""
+    source = pressed.entry.source
+    assert source is not None
+    runs = pressed.entry.runs.get(block.line, [])
+    shown = pressed.entry.shown.get(block.line, [])
+    if unfinished := [part for part in shown if part not in source.parts]:
+        yield Cell("markdown", "\n".join(fence("python", text) for _, text in listing(source, unfinished)))
+    for part_run in listing(source, [part for part in runs if part not in shown]):
+        yield Cell("code", part_run[1], metadata={"jupyter": {"source_hidden": True}})
+    for part_run in listing(source, [part for part in runs if part in shown]):
+        # A docstring alone would be displayed as the cell's value.
+        yield Cell("code", part_run[1]) if _is_code(part_run[1]) else _as_text(part_run[1])
+
+
+def _is_code(text: str) -> bool:
+    return not all(isinstance(each, ast.Expr) for each in ast.parse(text).body)
+
+
+def _as_text(text: str) -> Cell:
+    return Cell("markdown", fence("python", text))
+
+
+def _examples(block: Example, outcomes: list[Outcome]) -> Iterator[Cell]:
+    """Yield a cell for each example with an output, and for what leads up to it."""
+    waiting = ""
+    parsed = outcomes or [
+        Outcome(block.fence.first + each.lineno, each.source, each.want)
+        for each in doctests.parse(block.fence.text)
+    ]
+    for outcome in parsed:
+        waiting += outcome.source
+        if outcome.want:
+            raises = ["raises-exception"] if outcome.error else []
+            yield Cell("code", waiting, outcome, metadata={"tags": raises} if raises else {})
+            waiting = ""
+    if waiting:
+        yield Cell("code", waiting)
+
+
+def _exercise(block: Exercise, said: str) -> Iterator[Cell]:
+    hint = f"<details><summary>Hint</summary>\n\n{block.hint.text}\n</details>"
+    yield Cell("markdown", f"### Exercise: {block.title}\n\n{block.prose}\n{hint}\n")
+    yield Cell("code", block.starter.text, metadata={"tags": ["exercise"]})
+    check = block.check.text.replace("\\", "\\\\").replace("'''", "\\'''")
+    yield Cell("code", f"await check('''\n{check}''')\n", said=said, metadata={"tags": ["check"]})
+    solution = fence("python", block.solution.text)
+    yield Cell("markdown", f"<details><summary>Solution</summary>\n\n{solution}\n</details>\n")
+
+
+def _inline_pictures(text: str, outcomes: list[Outcome]) -> str:
+    """Put pictures into Markdown that refers to them as files."""
+    for outcome in outcomes:
+        if svg := outcome.rich.get("image/svg+xml"):
+            text = re.sub(r"!\[[^\]]*\]\([^)]*\.svg[^)]*\)", lambda _, svg=svg: svg, text, count=1)
+    return text
+
+
+def _links(text: str) -> str:
+    """Point links at other chapters to their notebooks."""
+    return re.sub(r"(\]\((?!\w+:)[^)#\s]+)\.md(#[^)\s]*)?\)", r"\1.ipynb\2)", text)
+
+
+def notebook(pressed: Pressed, project: Project) -> nbformat.NotebookNode:
+    """Return the page as a notebook with its outputs."""
+    nodes = [_node(number, cell) for number, cell in enumerate(cells(pressed, project))]
+    metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
+    made = nbformat.v4.new_notebook(cells=nodes, metadata=metadata)
+    nbformat.validate(made)
+    return made
+
+
+def _node(number: int, cell: Cell) -> nbformat.NotebookNode:
+    source = cell.source.strip("\n")
+    # Cell ids are random by default; a build gives the same file each time.
+    same = {"id": f"cell-{number}", "metadata": cell.metadata}
+    if cell.kind == "markdown":
+        return nbformat.v4.new_markdown_cell(source, **same)
+    return nbformat.v4.new_code_cell(source, outputs=list(_outputs(cell)), **same)
+
+
+def _outputs(cell: Cell) -> Iterator[nbformat.NotebookNode]:
+    """Yield the outputs that Jupyter would have stored."""
+    if cell.said:
+        yield nbformat.v4.new_output("stream", name="stdout", text=cell.said + "\n")
+    outcome = cell.outcome
+    if outcome is None:
+        return
+    raised = outcome.got.partition(doctests.TRACEBACK)[2] if outcome.error else ""
+    printed = outcome.got.removesuffix(doctests.TRACEBACK + raised if outcome.error else outcome.shown)
+    if printed:
+        yield nbformat.v4.new_output("stream", name="stdout", text=printed)
+    if outcome.error:
+        name, message = outcome.error
+        lines = [doctests.TRACEBACK.rstrip(), *raised.splitlines()]
+        yield nbformat.v4.new_output("error", ename=name, evalue=message, traceback=lines)
+    elif outcome.shown:
+        data = {"text/plain": outcome.shown.rstrip("\n"), **outcome.rich}
+        yield nbformat.v4.new_output("execute_result", data=data, execution_count=None)
+
+
+def as_script(made: nbformat.NotebookNode) -> str:
+    """Return a notebook as a percent-format script."""
+    return jupytext.writes(made, fmt="py:percent")
+
+
+def as_json(made: nbformat.NotebookNode) -> str:
+    """Return a notebook as the text of its file."""
+    return json.dumps(made, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def told(outputs: list[Json]) -> tuple[str, set[str]]:
+    """Return what a cell's outputs say, as a terminal would show it, and their MIME types."""
+    text, kinds = "", set[str]()
+    for output in outputs:
+        if output["output_type"] == "stream" and output["name"] == "stdout":
+            text += "".join(output["text"])
+        elif output["output_type"] == "error":
+            text += f"{doctests.TRACEBACK}    ...\n{output['ename']}: {output['evalue']}\n"
+        elif output["output_type"] in ("execute_result", "display_data"):
+            text += "".join(output["data"].get("text/plain", "")) + "\n"
+            kinds |= set(output["data"]) - {"text/plain"}
+    return text, kinds
+
+
+def differences(executed: nbformat.NotebookNode, pressed: Pressed, project: Project) -> Iterator[tuple[int, str]]:
+    """Hold an executed notebook against its page; yield page line and report for each difference."""
+    for cell, node in zip(cells(pressed, project), executed.cells, strict=True):
+        if node.cell_type != "code":
+            continue
+        got, kinds = told(node.outputs)
+        if cell.said:
+            if got != cell.said + "\n":
+                yield 1, doctests.mismatch(cell.said, got)
+        elif cell.outcome is None:
+            if got:
+                yield 1, doctests.mismatch("", got)
+        else:
+            yield from _against(cell.outcome, got, kinds)
+
+
+def _against(outcome: Outcome, got: str, kinds: set[str]) -> Iterator[tuple[int, str]]:
+    example = doctests.parse(_as_example(outcome))[0]
+    if outcome.error:
+        # Jupyter gives the type without its module: compare the message alone.
+        got = got.replace(f"{outcome.error[0]}: ", "", 1)
+        example.exc_msg = (example.exc_msg or "").partition(": ")[2]
+    if not doctests.judge(example, got):
+        yield outcome.line, doctests.mismatch(outcome.want, got)
+    if kinds != set(outcome.rich):
+        yield outcome.line, doctests.mismatch(str(sorted(outcome.rich)), str(sorted(kinds)))
+
+
+def _as_example(outcome: Outcome) -> str:
+    lines = outcome.source.splitlines()
+    return "".join(f"{'... ' if i else '>>> '}{line}\n" for i, line in enumerate(lines)) + outcome.want
+
+

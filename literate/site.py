@@ -1,0 +1,129 @@
+"""The site's pages: the chapters, each module whole, the ledger's table, the glossary's tooltips.
+
+Knows Markdown and file names, and nothing of the site builder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from literate.build import documents, homes, ledger
+from literate.page import FENCE
+from literate.project import Project
+from literate.render import Site, fence
+from literate.run import Pressed
+from literate.source import Source
+
+DOWNLOADS = "downloads"
+LEDGER = "<!-- ledger -->"
+"""Where a page of docs/ wants the table of chapters."""
+
+
+def has_examples(path: Path) -> bool:
+    """Say whether a page of docs/ holds something that the press has to run."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    infos = [match["info"].strip().partition(" ")[0] for line in lines if (match := FENCE.match(line))]
+    return "pycon" in infos
+
+
+def pages(pressed: list[Pressed], project: Project, docs: Path) -> dict[str, str]:
+    """Return the pages that the press adds to those of docs/, or replaces, by their path there."""
+    home = homes(pressed)
+    files: dict[str, str] = {}
+    for each in pressed:
+        if each.page.module:
+            files |= _chapter(each, project, home)
+        else:
+            name = (project.root / each.page.path).relative_to(docs).as_posix()
+            files[name] = _front(each) + Site(each, project, home.get).render()
+    for path in docs.rglob("*.md"):
+        name = path.relative_to(docs).as_posix()
+        text = files.get(name) or path.read_text(encoding="utf-8")
+        if LEDGER in text:
+            files[name] = text.replace(LEDGER, ledger_table(pressed, project))
+    return files
+
+
+def extras(pressed: list[Pressed], project: Project) -> dict[str, str]:
+    """Return the files that are published beside the pages, by their path on the site."""
+    home = homes(pressed)
+    files = {"llms.txt": llms(pressed, project), "ledger.json": json.dumps(ledger(pressed), indent=1)}
+    for each in pressed:
+        if each.page.module and not each.problems:
+            made = documents(each, project, home)
+            files |= {f"{DOWNLOADS}/{name}": text for name, text in made.items()}
+    return files
+
+
+def _chapter(each: Pressed, project: Project, home: dict[str, str]) -> dict[str, str]:
+    slug = project.slug(project.root / each.page.path)
+    up = "../" * (slug.count("/") + 1)
+    page = Site(each, project, home.get, downloads=f"{up}{DOWNLOADS}/{slug}")
+    files = {f"{slug}.md": _front(each) + page.render()}
+    if each.entry.source:
+        files[f"{slug}.py.md"] = _whole_module(each.entry.source, slug)
+    return files
+
+
+def _front(each: Pressed) -> str:
+    """Return the front matter that the site builder gets."""
+    if not each.page.module:
+        return "".join(f"{line}\n" for line in each.page.lines[: each.page.body - 1])
+    keys = {key: each.page.front[key] for key in ("title", "description") if key in each.page.front}
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
+    return "\n".join(["---", *lines, "---", ""]) if keys else ""
+
+
+def _whole_module(source: Source, slug: str) -> str:
+    """Return the page that shows a module whole, its lines as anchors."""
+    stem = slug.rpartition("/")[2]
+    name = json.dumps(source.path)
+    return (
+        f"---\ntitle: {name}\nsearch:\n  exclude: true\n---\n\n# {source.path}\n\n"
+        f"Every line of it is walked in [{stem}]({stem}.md).\n\n" + fence('python linenums="1"', source.text)
+    )
+
+
+def ledger_table(pressed: list[Pressed], project: Project) -> str:
+    """Return the table of chapters with what the build has verified of each."""
+    rows = [
+        "| chapter | module | lines shown | examples | exercises | break it |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for each, account in zip([p for p in pressed if p.page.module], ledger(pressed), strict=True):
+        slug = project.slug(project.root / each.page.path)
+        shown = f"{account['lines_shown']} of {account['lines']}"
+        counts = " | ".join(str(account[key]) for key in ("examples", "exercises", "mutations"))
+        rows.append(f"| [{each.page.title}]({slug}.md) | `{account['module']}` | {shown} | {counts} |")
+    return "\n".join(rows)
+
+
+def llms(pressed: list[Pressed], project: Project) -> str:
+    """Return the index of the pages' Markdown, in the llms.txt form."""
+    lines = ["# Walkthroughs", ""]
+    lines += ["> How Docker Swarm, the kernel's list_head and dlv debug work, rebuilt in Python.", ""]
+    lines += ["## Chapters", ""]
+    for each in pressed:
+        if each.page.module:
+            slug = project.slug(project.root / each.page.path)
+            about = each.page.front.get("description", "")
+            lines.append(f"- [{each.page.title}]({DOWNLOADS}/{slug}.md): {about}")
+    return "\n".join(lines) + "\n"
+
+
+def tooltips(docs: Path, page: str) -> str:
+    """Return the glossary's terms as abbreviations, for every page but the glossary itself."""
+    glossary = docs / "glossary.md"
+    if page == glossary.name or not glossary.is_file():
+        return ""
+    text = glossary.read_text(encoding="utf-8")
+    terms = re.findall(r"^(\S[^\n]*)\n:[ ]+((?:.+\n?)+)", text, re.MULTILINE)
+    return "\n".join(f"*[{_plain(term)}]: {_plain(meaning)}" for term, meaning in terms)
+
+
+def _plain(text: str) -> str:
+    """Return Markdown as the text of a tooltip: one line, without links and marks."""
+    unlinked = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
+    return " ".join(re.sub(r"[`*{}]|\{[^}]*\}", "", unlinked).split())

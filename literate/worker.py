@@ -1,0 +1,178 @@
+"""The process in which one page runs: reads a job, does its steps, says what came of each.
+
+`python -m literate.worker FD` reads the job as JSON from standard input and writes one JSON
+object a line to the file descriptor FD: `start` before each thing that could hang, `result`
+after each step, `done` at the end. `run` is at the other end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import linecache
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from literate.doctests import Outcome, Session, not_yet
+from literate.problems import mismatch
+from literate.project import loaded_files
+
+Json = dict[str, Any]
+
+
+class Worker:
+    """Runs the steps of one page."""
+
+    def __init__(self, job: Json, say: Callable[[Json], None]) -> None:
+        self.job = job
+        self.say = say
+        lines = [line + "\n" for line in job["text"].splitlines()]
+        linecache.cache[job["page"]] = (len(job["text"]), None, lines, job["page"])
+        self.module = _blank_module(job["module"], job["file"])
+        self.session = Session(vars(self.module), job["page"])
+
+    def run(self) -> None:
+        """Do every step, then look for what was left undone."""
+        line = 1
+        for step in self.job["steps"]:
+            line = step["line"]
+            result = getattr(self, "do_" + step["kind"])(step)
+            self.say({"event": "result", "block": step["block"], **result})
+        left = self.session.close()
+        self.say({"event": "done", "line": line, "left": left, "files": loaded_files(self.job["root"], _opened)})
+
+    def _start(self, line: int, limit: float | None) -> None:
+        self.say({"event": "start", "line": line, "limit": limit or self.job["limit"]})
+
+    def do_source(self, step: Json) -> Json:
+        """Execute parts of the module in the page's module object."""
+        self._start(step["line"], None)
+        file = step.get("file", self.job["file"])
+        for first, text in step["pieces"]:
+            try:
+                self.session.execute(text, first, file)
+            except Exception as error:
+                detail = Session({}, file).traceback(error)
+                return {"problems": [(step["line"], "the module's code raised", detail)]}
+        return {}
+
+    def do_example(self, step: Json) -> Json:
+        """Run a block of examples."""
+        outcomes: list[Outcome] = []
+        self._start(step["first"], step["limit"])
+        for outcome in self.session.run(step["text"], step["first"]):
+            outcomes.append(outcome)
+            # The next one may hang: say where we are before it starts.
+            after = outcome.line + (outcome.source + outcome.want).count("\n")
+            self._start(after, step["limit"])
+        return _judged(outcomes)
+
+    def do_exercise(self, step: Json) -> Json:
+        """Try starter and solution against the check, each in a copy of this process."""
+        self._start(step["line"], step["limit"])
+        starter = _in_child(lambda: self._attempt(step["starter"], step["check"]))
+        self._start(step["solution"][0], step["limit"])
+        solution = _in_child(lambda: self._attempt(step["solution"], step["check"]))
+        problems: list[tuple[int, str, str]] = []
+        if starter["raised"]:
+            message = "the exercise's starter raises before its check"
+            problems.append((step["starter"][0], message, starter["report"]))
+        elif not starter["report"]:
+            problems.append((step["line"], "the exercise's starter already passes its check", ""))
+        if solution["report"]:
+            message = "the exercise's solution fails its check"
+            problems.append((step["solution"][0], message, solution["report"]))
+        return {"starter": starter["report"], "problems": problems}
+
+    def _attempt(self, code: tuple[int, str], check: tuple[int, str]) -> Json:
+        """Return how `check` judges `code`: the report of the first failure, "" if none."""
+        try:
+            self.session.execute(code[1], code[0])
+        except Exception as error:
+            return {"report": self.session.traceback(error), "raised": True}
+        for outcome in self.session.run(check[1], check[0]):
+            if not outcome.ok:
+                return {"report": not_yet(outcome), "raised": False}
+        return {"report": "", "raised": False}
+
+    def do_break(self, step: Json) -> Json:
+        """Run the examples of a break block in a copy of this process that has the mutation."""
+        self._start(step["line"], step["limit"])
+
+        def look() -> Json:
+            self.session.execute(step["piece"][1], step["piece"][0], self.job["file"])
+            return _judged(list(self.session.run(step["text"], step["first"])))
+
+        return _in_child(look)
+
+
+def _judged(outcomes: list[Outcome]) -> Json:
+    problems = [(each.line, "the example did something else", each.report) for each in outcomes if each.report]
+    return {"outcomes": [dataclasses.asdict(each) for each in outcomes], "problems": problems}
+
+
+def _blank_module(name: str, file: str) -> ModuleType:
+    """Put an empty module under its real name where imports look, and return it."""
+    if not file:
+        return sys.modules.setdefault(name, ModuleType(name))
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    parent, _, stem = name.rpartition(".")
+    sys.modules[name] = module
+    if parent:
+        setattr(importlib.import_module(parent), stem, module)
+    return module
+
+
+def _in_child(work: Callable[[], Json]) -> Json:
+    """Do `work` in a fork, so that nothing of it stays in this process."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with open(writer, "w", encoding="utf-8") as stream:
+                json.dump(work(), stream)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as stream:
+        text = stream.read()
+    _, status = os.waitpid(child, 0)
+    if status or not text:
+        died = mismatch("an answer", f"the process ended with status {os.waitstatus_to_exitcode(status)}")
+        return {"report": died, "raised": False, "problems": [(1, "the block ended its process", died)]}
+    return json.loads(text)
+
+
+_opened: set[str] = set()
+
+
+def _note_open(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and isinstance(arguments[0], str):
+        _opened.add(arguments[0])
+
+
+def main() -> None:
+    """Run the job on standard input."""
+    answers = open(int(sys.argv[1]), "w", encoding="utf-8", buffering=1)
+    job = json.load(sys.stdin)
+    sys.stdin = open(os.devnull, encoding="utf-8")
+    sys.addaudithook(_note_open)
+    sys.path[:0] = [job["root"]]
+
+    def say(message: Json) -> None:
+        answers.write(json.dumps(message) + "\n")
+
+    Worker(job, say).run()
+
+
+if __name__ == "__main__":
+    main()
