@@ -11,8 +11,8 @@ from pathlib import Path
 
 from literate import doctests
 from literate.doctests import Outcome
+from literate.pressed import Pressed
 from literate.project import Project
-from literate.run import Pressed
 
 ELISION = "..."
 
@@ -55,7 +55,9 @@ def rewritten(pressed: Pressed) -> str:
             first = outcome.line - 1 + outcome.source.count("\n")
             last = first + outcome.want.count("\n")
             indent = lines[outcome.line - 1].partition(">>>")[0]
-            lines[first:last] = [indent + line for line in merged(outcome.want, _got(outcome)).splitlines(True)]
+            lines[first:last] = [
+                indent + line for line in merged(outcome.want, _got(outcome)).splitlines(True)
+            ]
     return "".join(lines)
 
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from literate.notebook import as_json, as_script, notebook
+from literate.pressed import Pressed
 from literate.project import Project
 from literate.render import Plain
-from literate.run import Pressed
 
 
 def homes(pressed: list[Pressed]) -> dict[str, str]:
@@ -21,7 +21,11 @@ def documents(each: Pressed, project: Project, home: dict[str, str]) -> dict[str
     slug = project.slug(project.root / each.page.path)
     plain = Plain(each, project, home.get)
     made = notebook(each, project)
-    files = {f"{slug}.md": plain.render(), f"{slug}.ipynb": as_json(made), f"{slug}.py": as_script(made)}
+    files = {
+        f"{slug}.md": plain.render(),
+        f"{slug}.ipynb": as_json(made),
+        f"{slug}.py": as_script(made),
+    }
     folder = slug.rpartition("/")[0]
     return files | {f"{folder}/{name}": svg for name, svg in plain.pictures.items()}
 

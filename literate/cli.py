@@ -14,17 +14,17 @@ import click
 from literate import accept as accepting
 from literate import build as building
 from literate import reader
+from literate.pressed import Pressed
 from literate.problems import PressError, Problem
 from literate.project import Project
 from literate.render import check_quotes
-from literate.run import Failed, Pressed, press_all, read
+from literate.run import Failed, press_all, read
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def reported(command: Command) -> Command:
     """Turn a PressError into its lines on standard error and exit status 1."""
-    import functools
 
     @functools.wraps(command)
     def run(*args: Any, **options: Any) -> Any:
@@ -83,7 +83,9 @@ def _pressed(paths: list[Path], project: Project, *, whole: bool, cache: bool) -
 def _check_holes(pressed: list[Pressed], project: Project) -> None:
     problems: list[Problem] = []
     for each in pressed:
-        click.echo(f"{each.page.path}: leaving open {counted(len(each.page.holes), 'hole')} in turn")
+        click.echo(
+            f"{each.page.path}: leaving open {counted(len(each.page.holes), 'hole')} in turn"
+        )
         for name in reader.open_holes(each.page, project):
             problems.append(Problem(each.page.path, 1, f"nothing notices that {name} is left open"))
     if problems:
@@ -158,7 +160,7 @@ def build(out: Path, pages: tuple[str, ...]) -> None:
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @reported
 def start(chapter: str, file: Path | None, force: bool) -> None:
-    """Copy a chapter's module to FILE (default: its name, here) with the bodies to write taken out."""
+    """Copy a chapter's module to FILE (default: its name, here), the bodies to write taken out."""
     project = Project.find()
     page = read(project.chapter(chapter), project)
     target = _reader_file(page.module, file)

@@ -4,7 +4,6 @@ Pure standard library: the notebooks' `check` uses it too.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -16,7 +15,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from types import CodeType, TracebackType
@@ -52,7 +51,9 @@ def judge(example: doctest.Example, got: str) -> bool:
     if example.exc_msg is None:
         return _checker.check_output(example.want, got, flags)
     _, _, raised = got.partition(f"{TRACEBACK}    ...\n")
-    same_kind = bool(flags & doctest.IGNORE_EXCEPTION_DETAIL) and _kind(example.exc_msg) == _kind(raised)
+    same_kind = bool(flags & doctest.IGNORE_EXCEPTION_DETAIL) and _kind(example.exc_msg) == _kind(
+        raised
+    )
     return same_kind or _checker.check_output(example.exc_msg, raised, flags)
 
 
@@ -192,7 +193,7 @@ class Session:
         self.trouble.append(f"event loop: {context['message']}: {context.get('exception')!r}")
 
     @contextmanager
-    def _watched(self, shown: list[Any]) -> Iterator[None]:
+    def _watched(self, shown: list[Any]) -> Generator[None]:
         """Collect what is displayed, and every warning and unraisable error."""
 
         def display(value: Any) -> None:
@@ -236,9 +237,17 @@ def _last_line(error: BaseException) -> str:
     return lines[-1] if isinstance(error, SyntaxError) else lines[0]
 
 
+def prompted(source: str) -> str:
+    """Return an example's source as it is typed at the prompt."""
+    lines = enumerate(source.splitlines())
+    return "".join(f"{'... ' if i else '>>> '}{line}".rstrip() + "\n" for i, line in lines)
+
+
 def not_yet(outcome: Outcome) -> str:
     """Say which example of a check fails, the same on the page and in the notebook."""
-    source = "".join(f"{'... ' if i else '>>> '}{line}\n" for i, line in enumerate(outcome.source.splitlines()))
+    source = "".join(
+        f"{'... ' if i else '>>> '}{line}\n" for i, line in enumerate(outcome.source.splitlines())
+    )
     return f"Not yet:\n{source}{mismatch(outcome.want, outcome.got)}"
 
 

@@ -120,21 +120,22 @@ class _Walk:
 
     def _missing(self) -> Iterator[Problem]:
         """Report the parts that the page never shows, beside the page's line they belong at."""
-        line = max(self.seen.values(), default=1)
+        line = min(self.seen.values(), default=1)
         for part in self._leaves():
             if part.name in self.seen:
                 line = self.seen[part.name]
             else:
-                lines = f"line {part.start}" if part.start == part.end else f"lines {part.start}-{part.end}"
-                message = f"{part.name} ({lines}) is never shown; it belongs after {self.page.path}:{line}"
+                last = f"-{part.end}" if part.end > part.start else ""
+                where = f"(line {part.start}{last}) is never shown"
+                message = f"{part.name} {where}; it belongs after {self.page.path}:{line}"
                 yield Problem(self.source.path, part.start, message)
 
     def _leaves(self) -> Iterator[Part]:
         """Yield the module's parts, those of a class where the page shows it in parts."""
         for part in self.source.parts:
             members = self.source.classes.get(part.name, [])
-            in_parts = part.name not in self.seen and any(each.name in self.seen for each in members)
-            yield from members if in_parts else [part]
+            begun = any(each.name in self.seen for each in members)
+            yield from members if begun and part.name not in self.seen else [part]
 
     def _wrong(self, line: int, message: str) -> None:
         self.entry.problems.append(Problem(self.page.path, line, message))

@@ -21,10 +21,11 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from literate import site
+from literate.pressed import Pressed
 from literate.problems import PressError
 from literate.project import Project
 from literate.render import check_quotes
-from literate.run import Failed, Pressed, press_all
+from literate.run import Failed, press_all
 
 log = logging.getLogger("mkdocs.plugins.literate")
 

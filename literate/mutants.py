@@ -1,39 +1,26 @@
-"""Break it: a module with one line changed, and the test that must catch it.
-
-`python -m literate.mutants FD` reads a job as JSON from standard input, imports pytest once, and
-tries each mutant in a fork, so that ten mutants cost little more than one.
-"""
+"""Break it: a module with one line changed, and the test that must catch it."""
 
 from __future__ import annotations
 
 import ast
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from literate.page import Break
 from literate.problems import PressError, Problem
-from literate.project import Project, loaded_files
+from literate.project import Project
 from literate.source import Part, Source, UnknownSymbol
 
 if TYPE_CHECKING:
-    import pytest
+    pass
 
 LIMIT = 60.0
 """Seconds that the tests of one page's mutants may take together."""
-MESSAGE_LIMIT = 4000
-"""Characters of a failing test's message that are kept."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,9 @@ def mutate(source: Source, block: Break, page: str) -> Mutant:
     """Apply a break block to a module; raise PressError where it does not apply."""
 
     def wrong(message: str) -> PressError:
-        return PressError([Problem(page, block.diff.line, f"the mutation does not apply: {message}")])
+        return PressError(
+            [Problem(page, block.diff.line, f"the mutation does not apply: {message}")]
+        )
 
     try:
         part = source.find(block.symbol)[0]
@@ -78,7 +67,9 @@ def mutate(source: Source, block: Break, page: str) -> Mutant:
     at = places[0]
     indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
     line = indent + block.plus.strip() if block.plus.strip() else ""
-    piece = "".join(f"{each}\n" for each in [*lines[:at], *([line] if line else []), *lines[at + 1 :]])
+    piece = "".join(
+        f"{each}\n" for each in [*lines[:at], *([line] if line else []), *lines[at + 1 :]]
+    )
     start = part.start - 1
     before, after = source.lines[:start], source.lines[start + len(lines) :]
     text = "".join([*before, piece, *after])
@@ -110,7 +101,9 @@ def run_mutants(
     return verdicts
 
 
-def run_tests(module: str, text: str, test_file: Path, project: Project, env: dict[str, str]) -> Verdict:
+def run_tests(
+    module: str, text: str, test_file: Path, project: Project, env: dict[str, str]
+) -> Verdict:
     """Run a chapter's whole test file with `text` in the place of its module."""
     job = {
         "module": module,
@@ -130,7 +123,7 @@ def _node(test: str, test_file: Path, project: Project) -> str:
 def _ask(job: dict[str, Any], project: Project, env: dict[str, str]) -> list[dict[str, Any]]:
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "literate.mutants", str(writer)],
+        [sys.executable, "-m", "literate.tester", str(writer)],
         cwd=project.root,
         env=env | {"PYTHONPATH": str(Path(__file__).parents[1])},
         stdin=subprocess.PIPE,
@@ -149,90 +142,3 @@ def _ask(job: dict[str, Any], project: Project, env: dict[str, str]) -> list[dic
         return []
     finally:
         os.close(reader)
-
-
-# Inside the process
-
-
-class _FromText(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module from a text instead of its file."""
-
-    def __init__(self, name: str, file: str, text: str) -> None:
-        self.name, self.file, self.text = name, file, text
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.name:
-            return None
-        return importlib.util.spec_from_file_location(fullname, self.file, loader=self)
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self.text, self.file, "exec"), vars(module))
-
-
-class _Listener:
-    """Hears what pytest says of the tests."""
-
-    def __init__(self) -> None:
-        self.passed = 0
-        self.failures: list[str] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            name = report.nodeid.rpartition("::")[2]
-            crash = getattr(report.longrepr, "reprcrash", None)
-            message = crash.message if crash else str(report.longrepr)
-            self.failures.append(f"{name}: {message}"[:MESSAGE_LIMIT])
-        elif report.when == "call" and report.passed:
-            self.passed += 1
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed:
-            self.failures.append(f"{report.nodeid}: {report.longrepr}"[:MESSAGE_LIMIT])
-
-
-def _try(module: str, file: str, text: str, test: str) -> dict[str, Any]:
-    """Run `test` with `text` in the place of the module; return a Verdict's fields."""
-    import pytest
-
-    sys.meta_path.insert(0, _FromText(module, file, text))
-    listener = _Listener()
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        quiet = ["-x", "-q", "-p", "no:literate", "-p", "no:cacheprovider", "--import-mode=importlib"]
-        status = pytest.main([test, *quiet], plugins=[listener])
-    if listener.failures:
-        return {"message": listener.failures[0]}
-    if status == pytest.ExitCode.OK and listener.passed:
-        return {"passed": True}
-    name = test.rpartition("/")[2]
-    return {"problem": f"the test {name} does not run: pytest says {pytest.ExitCode(status).name}"}
-
-
-def main() -> None:
-    """Do the job on standard input."""
-    import pytest  # noqa: F401  once, before the forks
-
-    job = json.load(sys.stdin)
-    sys.path.insert(0, job["root"])
-    verdicts: list[Any] = []
-    for text, test in job["mutants"]:
-        reader, writer = os.pipe()
-        if os.fork() == 0:
-            try:
-                verdict = _try(job["module"], job["file"], text, test)
-                with open(writer, "w", encoding="utf-8") as stream:
-                    json.dump(verdict | {"files": loaded_files(job["root"])}, stream)
-            finally:
-                os._exit(0)
-        os.close(writer)
-        with open(reader, "rb") as stream:
-            answer = stream.read()
-        os.wait()
-        verdicts.append(json.loads(answer or b'{"problem": "its test ended the process"}'))
-    with open(int(sys.argv[1]), "w", encoding="utf-8") as answers:
-        json.dump(verdicts, answers)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,19 +13,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import jupytext
+import jupytext  # pyright: ignore[reportMissingTypeStubs]
 import nbformat
 
 from literate import doctests
 from literate.doctests import Outcome
 from literate.page import Block, Break, Example, Exercise, Prose, Quote, SourceBlock
+from literate.pressed import Pressed
 from literate.project import Project
 from literate.render import Plain, fence, listing, resolve
-from literate.run import Pressed
 
 Json = dict[str, Any]
+v4: Any = nbformat.v4  # nbformat and jupytext come without types
+scripts: Any = jupytext
 
-SETUP = '''\
+SETUP = """\
 # Run this cell first. It lets this notebook be the module {module}:
 # whatever imports that module from here on gets the definitions of the cells below.
 import importlib
@@ -37,7 +39,7 @@ importlib.import_module("{parent}").{stem} = sys.modules[__name__]
 get_ipython().display_formatter.formatters["text/plain"].pprint = False
 
 from literate.exercise import check
-'''
+"""
 
 
 @dataclass
@@ -85,7 +87,9 @@ def _cells(index: int, block: Block, pressed: Pressed, plain: Plain) -> Iterator
             said = pressed.results.get(index, {}).get("starter", "")
             yield from _exercise(block, said)
         case Break():
-            yield Cell("markdown", _inline_pictures(plain.broken(index, block), pressed.outcomes(index)))
+            yield Cell(
+                "markdown", _inline_pictures(plain.broken(index, block), pressed.outcomes(index))
+            )
 
 
 def _source(block: SourceBlock, pressed: Pressed) -> Iterator[Cell]:
@@ -95,7 +99,9 @@ def _source(block: SourceBlock, pressed: Pressed) -> Iterator[Cell]:
     runs = pressed.entry.runs.get(block.line, [])
     shown = pressed.entry.shown.get(block.line, [])
     if unfinished := [part for part in shown if part not in source.parts]:
-        yield Cell("markdown", "\n".join(fence("python", text) for _, text in listing(source, unfinished)))
+        yield Cell(
+            "markdown", "\n".join(fence("python", text) for _, text in listing(source, unfinished))
+        )
     for part_run in listing(source, [part for part in runs if part not in shown]):
         yield Cell("code", part_run[1], metadata={"jupyter": {"source_hidden": True}})
     for part_run in listing(source, [part for part in runs if part in shown]):
@@ -158,7 +164,7 @@ def notebook(pressed: Pressed, project: Project) -> nbformat.NotebookNode:
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "language_info": {"name": "python"},
     }
-    made = nbformat.v4.new_notebook(cells=nodes, metadata=metadata)
+    made = v4.new_notebook(cells=nodes, metadata=metadata)
     nbformat.validate(made)
     return made
 
@@ -168,33 +174,35 @@ def _node(number: int, cell: Cell) -> nbformat.NotebookNode:
     # Cell ids are random by default; a build gives the same file each time.
     same = {"id": f"cell-{number}", "metadata": cell.metadata}
     if cell.kind == "markdown":
-        return nbformat.v4.new_markdown_cell(source, **same)
-    return nbformat.v4.new_code_cell(source, outputs=list(_outputs(cell)), **same)
+        return v4.new_markdown_cell(source, **same)
+    return v4.new_code_cell(source, outputs=list(_outputs(cell)), **same)
 
 
 def _outputs(cell: Cell) -> Iterator[nbformat.NotebookNode]:
     """Yield the outputs that Jupyter would have stored."""
     if cell.said:
-        yield nbformat.v4.new_output("stream", name="stdout", text=cell.said + "\n")
+        yield v4.new_output("stream", name="stdout", text=cell.said + "\n")
     outcome = cell.outcome
     if outcome is None:
         return
     raised = outcome.got.partition(doctests.TRACEBACK)[2] if outcome.error else ""
-    printed = outcome.got.removesuffix(doctests.TRACEBACK + raised if outcome.error else outcome.shown)
+    printed = outcome.got.removesuffix(
+        doctests.TRACEBACK + raised if outcome.error else outcome.shown
+    )
     if printed:
-        yield nbformat.v4.new_output("stream", name="stdout", text=printed)
+        yield v4.new_output("stream", name="stdout", text=printed)
     if outcome.error:
         name, message = outcome.error
         lines = [doctests.TRACEBACK.rstrip(), *raised.splitlines()]
-        yield nbformat.v4.new_output("error", ename=name, evalue=message, traceback=lines)
+        yield v4.new_output("error", ename=name, evalue=message, traceback=lines)
     elif outcome.shown:
         data = {"text/plain": outcome.shown.rstrip("\n"), **outcome.rich}
-        yield nbformat.v4.new_output("execute_result", data=data, execution_count=None)
+        yield v4.new_output("execute_result", data=data, execution_count=None)
 
 
 def as_script(made: nbformat.NotebookNode) -> str:
     """Return a notebook as a percent-format script."""
-    return jupytext.writes(made, fmt="py:percent")
+    return scripts.writes(made, fmt="py:percent")
 
 
 def as_json(made: nbformat.NotebookNode) -> str:
@@ -216,8 +224,10 @@ def told(outputs: list[Json]) -> tuple[str, set[str]]:
     return text, kinds
 
 
-def differences(executed: nbformat.NotebookNode, pressed: Pressed, project: Project) -> Iterator[tuple[int, str]]:
-    """Hold an executed notebook against its page; yield page line and report for each difference."""
+def differences(
+    executed: nbformat.NotebookNode, pressed: Pressed, project: Project
+) -> Iterator[tuple[int, str]]:
+    """Hold an executed notebook against its page; yield page line and report where they differ."""
     for cell, node in zip(cells(pressed, project), executed.cells, strict=True):
         if node.cell_type != "code":
             continue
@@ -233,7 +243,7 @@ def differences(executed: nbformat.NotebookNode, pressed: Pressed, project: Proj
 
 
 def _against(outcome: Outcome, got: str, kinds: set[str]) -> Iterator[tuple[int, str]]:
-    example = doctests.parse(_as_example(outcome))[0]
+    example = doctests.parse(doctests.prompted(outcome.source) + outcome.want)[0]
     if outcome.error:
         # Jupyter gives the type without its module: compare the message alone.
         got = got.replace(f"{outcome.error[0]}: ", "", 1)
@@ -242,10 +252,3 @@ def _against(outcome: Outcome, got: str, kinds: set[str]) -> Iterator[tuple[int,
         yield outcome.line, doctests.mismatch(outcome.want, got)
     if kinds != set(outcome.rich):
         yield outcome.line, doctests.mismatch(str(sorted(outcome.rich)), str(sorted(kinds)))
-
-
-def _as_example(outcome: Outcome) -> str:
-    lines = outcome.source.splitlines()
-    return "".join(f"{'... ' if i else '>>> '}{line}\n" for i, line in enumerate(lines)) + outcome.want
-
-

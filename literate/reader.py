@@ -16,8 +16,9 @@ from pathlib import Path
 from literate.mutants import run_tests
 from literate.page import Page
 from literate.problems import Problem
+from literate.process import environment
 from literate.project import Project
-from literate.run import environment, press
+from literate.run import press
 from literate.source import DEFINITIONS, Definition, Source, UnknownSymbol
 
 

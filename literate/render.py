@@ -1,9 +1,4 @@
-"""A pressed page as Markdown: once for the site, once to be read anywhere.
-
-Both are ordinary Markdown. The site's has HTML around the blocks for its style sheet to hold on
-to, and pictures inline, so that they follow the reader's colours; the plain one refers to the
-pictures as files.
-"""
+"""A pressed page as plain Markdown, and what every rendering of it shares."""
 
 from __future__ import annotations
 
@@ -13,11 +8,11 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from literate.doctests import Outcome
+from literate.doctests import Outcome, prompted
 from literate.page import Block, Break, Example, Exercise, Prose, Quote, SourceBlock
+from literate.pressed import Pressed
 from literate.problems import Problem
 from literate.project import Project
-from literate.run import Pressed
 from literate.source import Part, Source, UnknownSymbol
 
 Home = Callable[[str], str | None]
@@ -73,13 +68,6 @@ def fence(info: str, text: str) -> str:
     longest = max((len(marks) for marks in re.findall(r"`{3,}", text)), default=2)
     marks = "`" * (longest + 1)
     return f"{marks}{info}\n{text.rstrip(chr(10))}\n{marks}\n"
-
-
-def doctest_text(outcome: Outcome, *, output: bool = True) -> str:
-    """Return an example with its prompts and, unless told otherwise, its output."""
-    lines = outcome.source.splitlines()
-    prompts = "".join(f"{'... ' if i else '>>> '}{line}".rstrip() + "\n" for i, line in enumerate(lines))
-    return prompts + (outcome.want if output else "")
 
 
 def segments(outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
@@ -175,7 +163,7 @@ class Plain:
 
     def session(self, run: list[Outcome]) -> str:
         """Return examples as a terminal shows them."""
-        return fence("pycon", "".join(map(doctest_text, run)))
+        return fence("pycon", "".join(prompted(each.source) + each.want for each in run))
 
     def recorded(self, index: int, text: str) -> str:
         """Mark an example that this machine could not run."""
@@ -200,8 +188,8 @@ class Plain:
                 fence("python", block.starter.text),
                 "Check:\n",
                 fence("pycon", block.check.text),
-                _details("Hint", block.hint.text),
-                _details("Solution", fence("python", block.solution.text)),
+                details("Hint", block.hint.text),
+                details("Solution", fence("python", block.solution.text)),
             ]
         )
 
@@ -220,107 +208,13 @@ class Plain:
         )
 
 
-@dataclass
-class Site(Plain):
-    """Markdown for the site: hooks for its style sheet, pictures inline, failures in their place."""
-
-    downloads: str = ""
-    """Where the notebook, the script and the Markdown are, as the page links to them."""
-
-    def head(self) -> str:
-        page, entry = self.pressed.page, self.pressed.entry
-        here = [each for each in self.pressed.problems if not self._block_of(each)]
-        if not page.module:
-            return "\n".join(map(failure, here))
-        lines = [f"# {page.title}\n", '<div class="chapter" markdown>\n']
-        if entry.source:
-            lines.append(f"**Module** [`{entry.file}`]({self.stem}.py.md), {entry.lines} lines, all on this page\n")
-        if page.front.get("upstream"):
-            lines.append(f"**Upstream** {_upstream(page.front['upstream'])}\n")
-        if page.front.get("needs"):
-            lines.append(f"**Read first** {', '.join(map(self._needed, page.front['needs']))}\n")
-        if self.downloads:
-            kinds = {"ipynb": "notebook", "py": "script", "md": "Markdown"}
-            links = [f'<a href="{self.downloads}.{end}" download>{kind}</a>' for end, kind in kinds.items()]
-            lines.append(f"**Take it with you** {', '.join(links)}\n")
-        return "\n".join([*lines, "</div>\n", *map(failure, here)])
-
-    def _needed(self, slug: str) -> str:
-        up = "../" * self.pressed.page.path.removeprefix(self.project.notes + "/").count("/")
-        return f"[{slug.rpartition('/')[2]}]({up}{slug}.md)"
-
-    def block(self, index: int, block: Block) -> str:
-        shown = super().block(index, block)
-        bad = [each for each in self.pressed.problems if self._block_of(each) == block.line]
-        return "\n".join([shown, *map(failure, bad)])
-
-    def _block_of(self, problem: Problem) -> int:
-        """Return the line of the block that a problem belongs to, 0 if it is none's."""
-        if problem.path != self.pressed.page.path:
-            return 0
-        starts = [each.line for each in self.pressed.page.blocks if not isinstance(each, Prose)]
-        return max((line for line in starts if line <= problem.line), default=0)
-
-    def code(self, source: Source, first: int, text: str) -> str:
-        # A link in HTML: the site builder cannot see the anchors that the highlighter makes.
-        up = "../" * self.pressed.page.path.count("/")
-        slug = source.path.partition("/")[2]
-        last = first + text.rstrip("\n").count("\n")
-        lines = f"line {first}" if first == last else f"lines {first}–{last}"  # noqa: RUF001
-        link = f'<a href="{up}{slug}/#__codelineno-0-{first}"><code>{source.path}</code></a>'
-        where = f'<p class="source__where">{link} {lines}</p>'
-        return f'<div class="source" markdown>\n{where}\n\n' + (
-            fence(f'python linenums="{first}"', text) + "\n</div>\n"
-        )
-
-    def again(self, shown: str, name: str, module: str) -> str:
-        home = self.home(module)
-        here = home == self.pressed.page.path
-        link = f"[`{name}`]({self._needed(home)[1:].partition('](')[2]}" if home and not here else f"`{name}`"
-        return f'<div class="quote" markdown>\n\nAgain: {link}\n{{ .quote__label }}\n\n{shown}\n</div>\n'
-
-    def session(self, run: list[Outcome]) -> str:
-        clean = html.escape("".join(each.source for each in run).rstrip("\n"))
-        copied = clean.replace("\n", "&#10;")
-        inner = super().session(run)
-        return f'<div class="example" data-copy="{copied}" markdown>\n\n{inner}\n</div>\n'
-
-    def recorded(self, index: int, text: str) -> str:
-        why = self.pressed.skipped.get(index)
-        note = f"\nRecorded earlier; not run for this build: {why}.\n{{ .recorded }}\n" if why else ""
-        return text + note
-
-    def rich(self, outcome: Outcome) -> str:
-        svg = outcome.rich.get("image/svg+xml")
-        shown = outcome.rich.get("text/html") or f'<figure class="picture">{svg}</figure>'
-        return f"<div>{one_line(shown)}</div>\n"
-
-    def exercise(self, index: int, block: Exercise) -> str:
-        anchor = slugify(block.title)
-        said = self.pressed.results.get(index, {}).get("starter", "")
-        slug = self.project.slug(self.project.root / self.pressed.page.path)
-        return "\n".join(
-            [
-                f'<div class="exercise" data-exercise="{slug}#{anchor}" markdown>\n',
-                f"### Exercise: {block.title} {{ #{anchor} }}\n",
-                block.prose,
-                fence('python title="starter"', block.starter.text),
-                fence('pycon title="check"', block.check.text),
-                _details("What the check says of the starter", fence("text", said)) if said else "",
-                _details("Hint", block.hint.text),
-                _details("Solution", fence("python", block.solution.text)),
-                "</div>\n",
-            ]
-        )
-
-    def broken(self, index: int, block: Break) -> str:
-        inner = super().broken(index, block)
-        return f'<div class="break" markdown>\n\n{inner}\n</div>\n'
-
-
 def standalone(svg: str) -> str:
     """Return an inline picture as a file of its own."""
-    spaced = svg if "xmlns=" in svg else svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    spaced = (
+        svg
+        if "xmlns=" in svg
+        else svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    )
     return spaced + "\n"
 
 
@@ -330,27 +224,8 @@ def svg_text(svg: str, tag: str) -> str:
     return html.unescape(found[1]).strip() if found else ""
 
 
-def one_line(markup: str) -> str:
-    """Return HTML as one line, which Markdown takes as it is."""
-    return " ".join(markup.split("\n"))
-
-
-def failure(problem: Problem) -> str:
-    """Return a problem as the site shows it while a page is being written."""
-    detail = textwrap.indent(fence("text", problem.detail), "    ") if problem.detail else ""
-    place = f"{problem.path}:{problem.line}"
-    return f'\n!!! failure "{html.escape(place)}"\n\n    {problem.message}\n\n{detail}\n'
-
-
-def _upstream(upstream: dict[str, object]) -> str:
-    files = upstream.get("files") or []
-    url = str(upstream.get("url", ""))
-    names = [str(each) for each in files] if isinstance(files, list) else []
-    links = [f"[`{name}`]({url}{name})" if url else f"`{name}`" for name in names]
-    return f"{upstream.get('project', '')} {upstream.get('version', '')}: {', '.join(links)}"
-
-
-def _details(summary: str, text: str) -> str:
+def details(summary: str, text: str) -> str:
+    """Return a fold-out that holds Markdown."""
     return f"<details markdown>\n<summary>{summary}</summary>\n\n{text}\n</details>\n"
 
 

@@ -10,10 +10,11 @@ import re
 from pathlib import Path
 
 from literate.build import documents, homes, ledger
-from literate.page import FENCE
+from literate.grammar import FENCE
+from literate.pressed import Pressed
 from literate.project import Project
-from literate.render import Site, fence
-from literate.run import Pressed
+from literate.render import fence
+from literate.sitepage import Site
 from literate.source import Source
 
 DOWNLOADS = "downloads"
@@ -24,7 +25,9 @@ LEDGER = "<!-- ledger -->"
 def has_examples(path: Path) -> bool:
     """Say whether a page of docs/ holds something that the press has to run."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    infos = [match["info"].strip().partition(" ")[0] for line in lines if (match := FENCE.match(line))]
+    infos = [
+        match["info"].strip().partition(" ")[0] for line in lines if (match := FENCE.match(line))
+    ]
     return "pycon" in infos
 
 
@@ -49,7 +52,10 @@ def pages(pressed: list[Pressed], project: Project, docs: Path) -> dict[str, str
 def extras(pressed: list[Pressed], project: Project) -> dict[str, str]:
     """Return the files that are published beside the pages, by their path on the site."""
     home = homes(pressed)
-    files = {"llms.txt": llms(pressed, project), "ledger.json": json.dumps(ledger(pressed), indent=1)}
+    files = {
+        "llms.txt": llms(pressed, project),
+        "ledger.json": json.dumps(ledger(pressed), indent=1),
+    }
     for each in pressed:
         if each.page.module and not each.problems:
             made = documents(each, project, home)
@@ -82,7 +88,8 @@ def _whole_module(source: Source, slug: str) -> str:
     name = json.dumps(source.path)
     return (
         f"---\ntitle: {name}\nsearch:\n  exclude: true\n---\n\n# {source.path}\n\n"
-        f"Every line of it is walked in [{stem}]({stem}.md).\n\n" + fence('python linenums="1"', source.text)
+        f"Every line of it is walked in [{stem}]({stem}.md).\n\n"
+        + fence('python linenums="1"', source.text)
     )
 
 
@@ -96,14 +103,19 @@ def ledger_table(pressed: list[Pressed], project: Project) -> str:
         slug = project.slug(project.root / each.page.path)
         shown = f"{account['lines_shown']} of {account['lines']}"
         counts = " | ".join(str(account[key]) for key in ("examples", "exercises", "mutations"))
-        rows.append(f"| [{each.page.title}]({slug}.md) | `{account['module']}` | {shown} | {counts} |")
+        rows.append(
+            f"| [{each.page.title}]({slug}.md) | `{account['module']}` | {shown} | {counts} |"
+        )
     return "\n".join(rows)
 
 
 def llms(pressed: list[Pressed], project: Project) -> str:
     """Return the index of the pages' Markdown, in the llms.txt form."""
     lines = ["# Walkthroughs", ""]
-    lines += ["> How Docker Swarm, the kernel's list_head and dlv debug work, rebuilt in Python.", ""]
+    lines += [
+        "> How Docker Swarm, the kernel's list_head and dlv debug work, rebuilt in Python.",
+        "",
+    ]
     lines += ["## Chapters", ""]
     for each in pressed:
         if each.page.module:

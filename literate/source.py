@@ -89,7 +89,9 @@ class Source:
     def _members(self, node: ast.ClassDef) -> list[Part]:
         whole = next(part for part in self.parts if part.name == node.name)
         named = list(_named(node.body, top=False))
-        methods = [(f"{node.name}.{name}" if name else "", first, last) for name, first, last in named]
+        methods = [
+            (f"{node.name}.{name}" if name else "", first, last) for name, first, last in named
+        ]
         while methods and not methods[0][0]:
             methods.pop(0)
         above = methods[0][1] - 1 if methods else whole.last
@@ -147,7 +149,9 @@ def _assigned(statement: ast.stmt) -> str:
     elif isinstance(statement, ast.AnnAssign):
         target = statement.target
     else:
-        target = getattr(statement, "name", None) if type(statement).__name__ == "TypeAlias" else None
+        target = (
+            getattr(statement, "name", None) if type(statement).__name__ == "TypeAlias" else None
+        )
     if isinstance(target, ast.Tuple) and target.elts:
         target = target.elts[0]
     return target.id if isinstance(target, ast.Name) else ""

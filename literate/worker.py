@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import Any
 
 from literate.doctests import Outcome, Session, not_yet
-from literate.problems import mismatch
 from literate.project import loaded_files
 
 Json = dict[str, Any]
@@ -44,7 +43,14 @@ class Worker:
             result = getattr(self, "do_" + step["kind"])(step)
             self.say({"event": "result", "block": step["block"], **result})
         left = self.session.close()
-        self.say({"event": "done", "line": line, "left": left, "files": loaded_files(self.job["root"], _opened)})
+        self.say(
+            {
+                "event": "done",
+                "line": line,
+                "left": left,
+                "files": loaded_files(self.job["root"], _opened),
+            }
+        )
 
     def _start(self, line: int, limit: float | None) -> None:
         self.say({"event": "start", "line": line, "limit": limit or self.job["limit"]})
@@ -112,7 +118,11 @@ class Worker:
 
 
 def _judged(outcomes: list[Outcome]) -> Json:
-    problems = [(each.line, "the example did something else", each.report) for each in outcomes if each.report]
+    problems = [
+        (each.line, "the example did something else", each.report)
+        for each in outcomes
+        if each.report
+    ]
     return {"outcomes": [dataclasses.asdict(each) for each in outcomes], "problems": problems}
 
 
@@ -147,8 +157,8 @@ def _in_child(work: Callable[[], Json]) -> Json:
         text = stream.read()
     _, status = os.waitpid(child, 0)
     if status or not text:
-        died = mismatch("an answer", f"the process ended with status {os.waitstatus_to_exitcode(status)}")
-        return {"report": died, "raised": False, "problems": [(1, "the block ended its process", died)]}
+        died = f"it ended its process with status {os.waitstatus_to_exitcode(status)}"
+        return {"report": died, "raised": False, "problems": [(1, died, "")]}
     return json.loads(text)
 
 
@@ -162,16 +172,14 @@ def _note_open(event: str, arguments: tuple[Any, ...]) -> None:
 
 def main() -> None:
     """Run the job on standard input."""
-    answers = open(int(sys.argv[1]), "w", encoding="utf-8", buffering=1)
     job = json.load(sys.stdin)
-    sys.stdin = open(os.devnull, encoding="utf-8")
-    sys.addaudithook(_note_open)
     sys.path[:0] = [job["root"]]
-
-    def say(message: Json) -> None:
-        answers.write(json.dumps(message) + "\n")
-
-    Worker(job, say).run()
+    sys.addaudithook(_note_open)
+    with (
+        open(int(sys.argv[1]), "w", encoding="utf-8", buffering=1) as answers,
+        open(os.devnull, encoding="utf-8") as sys.stdin,
+    ):
+        Worker(job, lambda message: print(json.dumps(message), file=answers)).run()
 
 
 if __name__ == "__main__":

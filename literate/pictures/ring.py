@@ -103,6 +103,8 @@ class RingDrawing:
         for ring, centre in zip(circles, side_by_side(circles), strict=True):
             self.outward += [box.centre / abs(box.centre) if box.centre else UP for box in ring]
             boxes += [box._replace(centre=box.centre + centre) for box in ring]
+        for head in links.heads:
+            boxes[head] = boxes[head]._replace(radius=boxes[head].height / 2)
         self.sheet = Sheet(boxes)
         self.parts = [self.node(k, box, labels[k]) for k, box in enumerate(boxes)]
 
@@ -120,10 +122,10 @@ class RingDrawing:
         return self.parts, Frame(left - spare, top, right + spare, bottom + LEGEND)
 
     def node(self, node: int, box: Box, label: str) -> str:
-        """Return a node's box: filled, but for a head, which carries nothing."""
+        """Return a node's box: filled, but for a head (with round ends), which carries nothing."""
         look: dict[str, Any] = {"fill": FILL, "rx": box.radius, "stroke": INK, "stroke_width": 1.5}
         if node in self.links.heads:
-            look |= {"fill": "none", "rx": box.height / 2}
+            look["fill"] = "none"
         if self.links.marked[node]:
             look |= {"stroke": ACCENT, "stroke_width": 2.5}
         corner = box.corners[0]

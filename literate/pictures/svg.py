@@ -37,12 +37,12 @@ def number(value: float) -> str:
 
 def tag(name: str, *children: str, **attributes: object) -> str:
     """Return one element; `stroke_width=1.5` becomes `stroke-width="1.5"`; children are markup."""
-    words = [name]
+    opening = name
     for key, value in attributes.items():
         shown = number(value) if isinstance(value, float) else clean(value)
-        words.append(f'{key.strip("_").replace("_", "-")}="{escape(shown)}"')
+        opening += f' {key.strip("_").replace("_", "-")}="{escape(shown)}"'
     inside = "".join(children)
-    return f"<{' '.join(words)}>{inside}</{name}>" if inside else f"<{' '.join(words)}/>"
+    return f"<{opening}>{inside}</{name}>" if inside else f"<{opening}/>"
 
 
 def words(text: object, at: complex, size: float = 13, **attributes: object) -> str:

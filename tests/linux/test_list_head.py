@@ -806,6 +806,8 @@ def test_deleting_twice_is_reported(lists):
             "xHc",
             "x.next = a, a.prev = x, x.prev = b, b.next = x, H.next = c, c.prev = H",
         ),
+        (list_cut_position, "xHH", "x.next = x, x.prev = x"),
+        (list_cut_before, "xHa", "x.next = x, x.prev = x"),
         (list_splice, "HY", "a.prev = Y, Y.next = a, c.next = z, z.prev = c"),
         (list_splice_tail, "HY", "a.prev = z, z.next = a, c.next = Y, Y.prev = c"),
         (

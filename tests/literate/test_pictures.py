@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from literate import pictures
 from literate.pictures import Memory, Picture, Ring, Strip, Table, Writes, svg
+from literate.pictures.curves import Box
+from literate.pictures.ring import RingDrawing
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -188,9 +190,10 @@ def test_marked_pointers_and_nodes_stand_out():
     assert [box.get("stroke") for box in boxes] == [svg.INK, svg.ACCENT, svg.INK]
 
 
-def test_a_head_is_hollow_and_an_entry_is_filled():
+def test_a_head_is_hollow_with_round_ends_and_an_entry_is_filled():
     boxes = drawn(Ring(ring("head", "a")[0])).iter(f"{SVG}rect")
-    assert [box.get("fill") for box in boxes] == ["none", svg.FILL]
+    looks = [(box.get("fill"), box.get("rx")) for box in boxes]
+    assert looks == [("none", "14"), (svg.FILL, "8")]
 
 
 def test_a_picture_keeps_the_state_it_was_made_from():
@@ -200,31 +203,46 @@ def test_a_picture_keeps_the_state_it_was_made_from():
     assert (repr(picture), picture._repr_svg_()) == ("Ring: head -> a -> head", early)
 
 
-def test_the_tip_of_an_arrow_touches_the_edge_of_its_box():
-    root = drawn(Ring(ring("head", "a", "b", "c", "d")[0]))
-    boxes = [
-        [float(box.get(key)) for key in ("x", "y", "width", "height")]
-        for box in root.iter(f"{SVG}rect")
-    ]
-    tips = [
-        [float(number) for number in re.match(r"M(\S+) ([^L]+)L", path.get("d")).groups()]
-        for path in root.iter(f"{SVG}path")
-        if path.get("d").endswith("Z")
-    ]
-    near = [
-        sum(
-            max(left - x, x - left - width, top - y, y - top - height) < 1
-            for left, top, width, height in boxes
+def outlines(root):
+    for rect in root.iter(f"{SVG}rect"):
+        x, y, width, height, radius = (
+            float(rect.get(key)) for key in ("x", "y", "width", "height", "rx")
         )
-        for x, y in tips
-    ]
-    assert near == [1] * 10 + [0, 0]
+        yield Box(complex(x + width / 2, y + height / 2), width, height, radius)
+
+
+def beginnings(root, *, tips):
+    """Return where each path starts: at the tip for a head, at a box for a shaft."""
+    for path in list(root.iter(f"{SVG}path"))[:-4]:  # the legend's come last
+        if path.get("d").endswith("Z") == tips:
+            x, y = re.match(r"M(\S+) ([^LQC]+)", path.get("d")).groups()
+            yield complex(float(x), float(y))
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_arrows_start_and_end_on_the_outer_edge_of_a_box(count):
+    root = drawn(Ring(ring("head", *"abcdefgh"[1:count])[0]))
+    boxes = list(outlines(root))
+    points = [*beginnings(root, tips=True), *beginnings(root, tips=False)]
+    assert len(points) == 4 * count
+    gaps = [min(abs(box.distance(point)) for box in boxes) for point in points]
+    assert gaps == pytest.approx([0.75] * 4 * count, abs=0.15)
+
+
+def test_an_arrow_past_a_node_goes_round_it():
+    nodes = ring(*"abcdefgh")
+    for node, other in zip(nodes, nodes[2:], strict=False):
+        node.next, other.prev = other, node
+    drawing = RingDrawing(Ring(nodes[0], nodes=nodes).links)
+    drawing.finish()
+    sheet = drawing.sheet
+    assert min(box.distance(dot) for box in sheet.boxes for dot in sheet.ink) > 0
 
 
 def test_no_arrow_of_a_whole_ring_crosses_a_box():
     for count in range(1, 17):
         links = Ring(ring(*(f"n{k}" for k in range(count)))[0]).links
-        drawing = pictures.ring.RingDrawing(links)
+        drawing = RingDrawing(links)
         drawing.finish()
         sheet = drawing.sheet
         assert min(box.distance(dot) for box in sheet.boxes for dot in sheet.ink) > 0

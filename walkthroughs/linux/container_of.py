@@ -43,7 +43,7 @@ class Arena:
     def __init__(self, size: int = 1024) -> None:
         # Where the block lies differs from run to run; starting at a cache line, offsets do not.
         self.memory = ctypes.create_string_buffer(size + 63)
-        self.base = addressof(self.memory) + 63 & ~63
+        self.base = (addressof(self.memory) + 63) & ~63
         self.size = size
         self.used = 0
         self.structures: list[tuple[str, ctypes.Structure]] = []

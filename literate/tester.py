@@ -1,0 +1,114 @@
+"""The process in which tests meet a module that is not the one on disk.
+
+`python -m literate.tester FD` reads a job as JSON from standard input, imports pytest once, and
+runs each test in a fork, so that ten mutants cost little more than one.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from literate.project import loaded_files
+
+MESSAGE_LIMIT = 4000
+"""Characters of a failing test's message that are kept."""
+
+
+class _FromText(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module from a text instead of its file."""
+
+    def __init__(self, name: str, file: str, text: str) -> None:
+        self.name, self.file, self.text = name, file, text
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self.name:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self.file, loader=self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self.text, self.file, "exec"), vars(module))
+
+
+class _Listener:
+    """Hears what pytest says of the tests."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self.failures: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            name = report.nodeid.rpartition("::")[2]
+            crash = getattr(report.longrepr, "reprcrash", None)
+            message = crash.message if crash else str(report.longrepr)
+            self.failures.append(f"{name}: {message}"[:MESSAGE_LIMIT])
+        elif report.when == "call" and report.passed:
+            self.passed += 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failures.append(f"{report.nodeid}: {report.longrepr}"[:MESSAGE_LIMIT])
+
+
+def _try(module: str, file: str, text: str, test: str) -> dict[str, Any]:
+    """Run `test` with `text` in the place of the module; return a Verdict's fields."""
+    sys.meta_path.insert(0, _FromText(module, file, text))
+    listener = _Listener()
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        quiet = [
+            "-x",
+            "-q",
+            "-p",
+            "no:literate",
+            "-p",
+            "no:cacheprovider",
+            "--import-mode=importlib",
+        ]
+        status = pytest.main([test, *quiet], plugins=[listener])
+    if listener.failures:
+        return {"message": listener.failures[0]}
+    if status == pytest.ExitCode.OK and listener.passed:
+        return {"passed": True}
+    name = test.rpartition("/")[2]
+    return {"problem": f"the test {name} does not run: pytest says {pytest.ExitCode(status).name}"}
+
+
+def main() -> None:
+    """Do the job on standard input."""
+    job = json.load(sys.stdin)
+    sys.path.insert(0, job["root"])
+    verdicts: list[Any] = []
+    for text, test in job["mutants"]:
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            try:
+                verdict = _try(job["module"], job["file"], text, test)
+                with open(writer, "w", encoding="utf-8") as stream:
+                    json.dump(verdict | {"files": loaded_files(job["root"])}, stream)
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with open(reader, "rb") as stream:
+            answer = stream.read()
+        os.wait()
+        verdicts.append(json.loads(answer or b'{"problem": "its test ended the process"}'))
+    with open(int(sys.argv[1]), "w", encoding="utf-8") as answers:
+        json.dump(verdicts, answers)
+
+
+if __name__ == "__main__":
+    main()
