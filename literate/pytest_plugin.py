@@ -86,8 +86,8 @@ class PageFile(pytest.File):
 
 
 def _kind(block: object) -> str:
-    kinds = {Example: "example", Exercise: "exercise", Break: "break it"}
-    return kinds.get(type(block), "")  # pyright: ignore[reportArgumentType]
+    kinds = {"Example": "example", "Exercise": "exercise", "Break": "break it"}
+    return kinds.get(type(block).__name__, "")
 
 
 def _hint(block: object) -> str:
