@@ -18,6 +18,7 @@ from literate.sitepage import Site
 from literate.source import Source
 
 DOWNLOADS = "downloads"
+PICTURES = Path(__file__).parent / "pictures" / "pictures.css"
 LEDGER = "<!-- ledger -->"
 """Where a page of docs/ wants the table of chapters."""
 
@@ -55,6 +56,7 @@ def extras(pressed: list[Pressed], project: Project) -> dict[str, str]:
     files = {
         "llms.txt": llms(pressed, project),
         "ledger.json": json.dumps(ledger(pressed), indent=1),
+        "assets/pictures.css": PICTURES.read_text(encoding="utf-8"),
     }
     for each in pressed:
         if each.page.module and not each.problems:

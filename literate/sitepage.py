@@ -54,7 +54,7 @@ class Site(Plain):
 
     def _path_to(self, page: str) -> str:
         """Return the path of another page, from this one."""
-        return os.path.relpath(page, os.path.dirname(self.pressed.page.path))
+        return os.path.relpath(_place(page), os.path.dirname(_place(self.pressed.page.path)))
 
     def block(self, index: int, block: Block) -> str:
         shown = super().block(index, block)
@@ -109,7 +109,7 @@ class Site(Plain):
     def exercise(self, index: int, block: Exercise) -> str:
         anchor = slugify(block.title)
         said = self.pressed.results.get(index, {}).get("starter", "")
-        slug = self.project.slug(self.project.root / self.pressed.page.path)
+        slug = _place(self.pressed.page.path).removesuffix(".md")
         return "\n".join(
             [
                 f'<div class="exercise" data-exercise="{slug}#{anchor}" markdown>\n',
@@ -127,6 +127,11 @@ class Site(Plain):
     def broken(self, index: int, block: Break) -> str:
         inner = super().broken(index, block)
         return f'<div class="break" markdown>\n\n{inner}\n</div>\n'
+
+
+def _place(page: str) -> str:
+    """Return where a page of notes/ or docs/ stands on the site."""
+    return page.partition("/")[2]
 
 
 def one_line(markup: str) -> str:
