@@ -103,8 +103,8 @@ class Site(Plain):
 
     def rich(self, outcome: Outcome) -> str:
         svg = outcome.rich.get("image/svg+xml")
-        shown = outcome.rich.get("text/html") or f'<figure class="picture">{svg}</figure>'
-        return f"<div>{one_line(shown)}</div>\n"
+        shown = outcome.rich.get("text/html") or (svg and f'<figure class="picture">{svg}</figure>')
+        return f"<div>{one_line(shown)}</div>\n" if shown else ""
 
     def exercise(self, index: int, block: Exercise) -> str:
         anchor = slugify(block.title)

@@ -106,7 +106,8 @@ function progress(exercises) {
   show();
 }
 
-// Copying: the press writes beside each example what its copy button gives; a check has none.
+// Copying: Material draws the buttons, each in a landmark of its own, dozens to a page. The press
+// writes beside each example what its button gives; a check has none.
 
 function code(text) {
   const lines = text.split("\n").filter((line) => /^(>>>|\.\.\.)( |$)/.test(line));
@@ -116,6 +117,7 @@ function code(text) {
 document.querySelectorAll(".strip").forEach(live);
 const exercises = [...document.querySelectorAll("[data-exercise]")];
 if (exercises.length) progress(exercises);
+document.querySelectorAll(".md-code__nav").forEach((nav) => nav.setAttribute("role", "none"));
 for (const block of document.querySelectorAll(".language-pycon")) {
   if (!block.closest("[data-copy]")) {
     block.dataset.copy = code(block.querySelector("code")?.textContent ?? "");
