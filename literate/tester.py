@@ -22,6 +22,9 @@ import pytest
 
 from literate.project import loaded_files
 
+OPTIONS = ["-x", "-q", "--import-mode=importlib", "-p", "no:literate", "-p", "no:cacheprovider"]
+# pytest would rewrite the press's own assertions, and warns that it is loaded already.
+OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
 MESSAGE_LIMIT = 4000
 """Characters of a failing test's message that are kept."""
 
@@ -69,16 +72,7 @@ def _try(module: str, file: str, text: str, test: str) -> dict[str, Any]:
     sys.meta_path.insert(0, _FromText(module, file, text))
     listener = _Listener()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        quiet = [
-            "-x",
-            "-q",
-            "-p",
-            "no:literate",
-            "-p",
-            "no:cacheprovider",
-            "--import-mode=importlib",
-        ]
-        status = pytest.main([test, *quiet], plugins=[listener])
+        status = pytest.main([test, *OPTIONS], plugins=[listener])
     if listener.failures:
         return {"message": listener.failures[0]}
     if status == pytest.ExitCode.OK and listener.passed:
@@ -97,10 +91,11 @@ def main() -> None:
         if os.fork() == 0:
             try:
                 verdict = _try(job["module"], job["file"], text, test)
-                with open(writer, "w", encoding="utf-8") as stream:
-                    json.dump(verdict | {"files": loaded_files(job["root"])}, stream)
-            finally:
-                os._exit(0)
+            except Exception as error:
+                verdict = {"problem": f"its test did not run: {error!r}"}
+            with open(writer, "w", encoding="utf-8") as stream:
+                json.dump(verdict | {"files": loaded_files(job["root"])}, stream)
+            os._exit(0)
         os.close(writer)
         with open(reader, "rb") as stream:
             answer = stream.read()
