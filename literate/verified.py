@@ -1,16 +1,23 @@
-"""What the tests say, for a page that shows it: `outcomes` runs some of a chapter's tests."""
+"""What the tests say, for a page that shows it: `outcomes` runs some of a chapter's tests.
+
+What they said is kept under the content of everything that decides it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 from literate.project import Project
+
+FOLDER = ".cache/literate/outcomes"
 
 
 def project_text(path: str) -> str:
@@ -20,9 +27,29 @@ def project_text(path: str) -> str:
 
 def outcomes(test_file: str, names: Iterable[str]) -> dict[str, str]:
     """Run the named test functions of a file; say of each how its runs ended, as `2 passed`."""
-    root = Project.find().root
-    project_text(test_file)  # what a page reads decides when it runs again
+    project = Project.find()
     tests = [f"{test_file}::{name}" for name in names]
+    digest = hashlib.sha256(json.dumps([sys.version, tests]).encode())
+    for file in _deciding(project, project.root / test_file):
+        digest.update(file.read_bytes())
+    kept = project.root / FOLDER / f"{digest.hexdigest()}.json"
+    if not kept.exists():
+        said = _run(tests, project.root)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(said), encoding="utf-8")
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
+def _deciding(project: Project, test_file: Path) -> Iterator[Path]:
+    """Yield what a test's outcome depends on: itself, the conftests above, the system's modules."""
+    yield test_file
+    above = [folder for folder in test_file.parents if folder.is_relative_to(project.root)]
+    yield from (folder / "conftest.py" for folder in above if (folder / "conftest.py").exists())
+    system = project.root / project.modules / test_file.parent.name
+    yield from sorted(system.glob("*.py"))
+
+
+def _run(tests: list[str], root: Path) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "-p", "no:literate", "-p", "no:cacheprovider", f"--junitxml={report}"]
