@@ -29,11 +29,11 @@ test: $(VENV)/.test ## run every test: pages, notebooks, modules, the press
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
-check: $(VENV)/.test ## lint, format and type checks, then the ledger of the pages
+check: $(VENV)/.test ## lint, formats, types, the ledger of the pages, their holes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m literate check
+	$(BIN)/python -m literate check --holes
 
 .PHONY: notebook
 notebook: $(VENV)/.notebook ## open JupyterLab on the chapters' notebooks
@@ -62,6 +62,7 @@ $(VENV)/.lock: | $(BIN)/python
 
 # One recipe for the three sets of requirements: site, test, notebook.
 $(VENV)/.site $(VENV)/.test $(VENV)/.notebook: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) for 'make $*', once; this takes a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@

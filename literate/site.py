@@ -25,7 +25,7 @@ LEDGER = "<!-- ledger -->"
 
 def has_examples(path: Path) -> bool:
     """Say whether a page of docs/ holds something that the press has to run."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     infos = [
         match["info"].strip().partition(" ")[0] for line in lines if (match := FENCE.match(line))
     ]
@@ -44,7 +44,7 @@ def pages(pressed: list[Pressed], project: Project, docs: Path) -> dict[str, str
             files[name] = _front(each) + Site(each, project, home.get).render()
     for path in docs.rglob("*.md"):
         name = path.relative_to(docs).as_posix()
-        text = files.get(name) or path.read_text(encoding="utf-8")
+        text = files.get(name) or path.read_text(encoding="utf-8", errors="replace")
         if LEDGER in text:
             files[name] = text.replace(LEDGER, ledger_table(pressed, project))
     return files
@@ -140,4 +140,4 @@ def tooltips(docs: Path, page: str) -> str:
 def _plain(text: str) -> str:
     """Return Markdown as the text of a tooltip: one line, without links and marks."""
     unlinked = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
-    return " ".join(re.sub(r"[`*{}]|\{[^}]*\}", "", unlinked).split())
+    return " ".join(re.sub(r"\{[^}]*\}|[`*]", "", unlinked).split())

@@ -74,7 +74,7 @@ class Site(Plain):
         slug = source.path.partition("/")[2]
         last = first + text.rstrip("\n").count("\n")
         lines = f"line {first}" if first == last else f"lines {first}–{last}"  # noqa: RUF001
-        link = f'<a href="{up}{slug}/#__codelineno-0-{first}"><code>{source.path}</code></a>'
+        link = f'<a href="{up}{slug}/#__span-0-{first}"><code>{source.path}</code></a>'
         where = f'<p class="source__where">{link} {lines}</p>'
         return f'<div class="source" markdown>\n{where}\n\n' + (
             fence(f'python linenums="{first}"', text) + "\n</div>\n"
@@ -86,7 +86,7 @@ class Site(Plain):
         if home and home != self.pressed.page.path:
             label = f"[{label}]({self._path_to(home)})"
         said = f"Again: {label}\n{{ .quote__label }}"
-        return f'<div class="quote" markdown>\n\n{said}\n\n{shown}\n</div>\n'
+        return f'<div class="quote" data-search-exclude markdown>\n\n{said}\n\n{shown}\n</div>\n'
 
     def session(self, run: list[Outcome]) -> str:
         clean = html.escape("".join(each.source for each in run).rstrip("\n"))
@@ -104,7 +104,7 @@ class Site(Plain):
     def rich(self, outcome: Outcome) -> str:
         svg = outcome.rich.get("image/svg+xml")
         shown = outcome.rich.get("text/html") or (svg and f'<figure class="picture">{svg}</figure>')
-        return f"<div>{one_line(shown)}</div>\n" if shown else ""
+        return f"<div data-search-exclude>{one_line(shown)}</div>\n" if shown else ""
 
     def exercise(self, index: int, block: Exercise) -> str:
         anchor = slugify(block.title)

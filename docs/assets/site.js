@@ -101,13 +101,12 @@ function progress(exercises) {
       show();
     }
   });
-  const place = document.querySelector(".md-content .chapter, .md-content h1");
+  const place = document.querySelector(".chapter") ?? document.querySelector(".md-content h1");
   place?.after(count);
   show();
 }
 
-// Copying: Material draws the buttons, each in a landmark of its own, dozens to a page. The press
-// writes beside each example what its button gives; a check has none.
+// Copying: the press writes beside each example what its button gives; a check has none.
 
 function code(text) {
   const lines = text.split("\n").filter((line) => /^(>>>|\.\.\.)( |$)/.test(line));
@@ -117,9 +116,15 @@ function code(text) {
 document.querySelectorAll(".strip").forEach(live);
 const exercises = [...document.querySelectorAll("[data-exercise]")];
 if (exercises.length) progress(exercises);
-document.querySelectorAll(".md-code__nav").forEach((nav) => nav.setAttribute("role", "none"));
 for (const block of document.querySelectorAll(".language-pycon")) {
   if (!block.closest("[data-copy]")) {
     block.dataset.copy = code(block.querySelector("code")?.textContent ?? "");
   }
 }
+
+// Material gives each copy button a landmark of its own, dozens to a page and all without a name.
+new MutationObserver(() => {
+  document.querySelectorAll(".md-code__nav:not([role])").forEach((nav) => {
+    nav.setAttribute("role", "none");
+  });
+}).observe(document.body, { childList: true, subtree: true });
