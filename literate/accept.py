@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import doctest
+import io
 from pathlib import Path
 
 from literate import doctests
@@ -21,26 +22,17 @@ def merged(want: str, got: str) -> str:
     """Return `got` as an expected output, with the lines of `want` whose ellipses still match."""
     wanted = want.splitlines(keepends=True)
     came = [line if line.strip() else "<BLANKLINE>\n" for line in got.splitlines(keepends=True)]
-    matcher = difflib.SequenceMatcher(None, wanted, came, autojunk=False)
+    elided = [line for line in wanted if ELISION in line]
     result: list[str] = []
-    for tag, i, j, k, m in matcher.get_opcodes():
-        if tag == "replace":
-            result += _elided(wanted[i:j], came[k:m])
-        else:
-            result += came[k:m]
-    return "".join(result)
-
-
-def _elided(wanted: list[str], came: list[str]) -> list[str]:
-    """Choose, line by line, the author's elided line where it matches what came."""
-    result: list[str] = []
-    left = list(wanted)
     for line in came:
-        fits = next((each for each in left if ELISION in each and _matches(each, line)), None)
+        fits = None
+        if line not in wanted:
+            fits = next((each for each in elided if _matches(each, line)), None)
         if fits is not None:
-            del left[: left.index(fits) + 1]
-        result.append(fits or line)
-    return result
+            del elided[: elided.index(fits) + 1]
+        # Below a prompt, dots would continue the statement.
+        result.append(line if fits is None or (not result and fits.startswith(ELISION)) else fits)
+    return "".join(result)
 
 
 def _matches(want: str, got: str) -> bool:
@@ -49,7 +41,7 @@ def _matches(want: str, got: str) -> bool:
 
 def rewritten(pressed: Pressed) -> str:
     """Return the page's text with the output of each failing example replaced."""
-    lines = pressed.page.text.splitlines(keepends=True)
+    lines = io.StringIO(pressed.page.text).readlines()
     for outcome in reversed(pressed.examples):
         if not outcome.ok:
             first = outcome.line - 1 + outcome.source.count("\n")
@@ -62,7 +54,10 @@ def rewritten(pressed: Pressed) -> str:
 
 
 def _got(outcome: Outcome) -> str:
-    return outcome.got if outcome.got.endswith("\n") or not outcome.got else outcome.got + "\n"
+    """Return what a page can say of an outcome: doctest takes an exception or an output."""
+    _, raised, message = outcome.got.rpartition(doctests.TRACEBACK)
+    got = raised + message if outcome.error else outcome.got
+    return got if got.endswith("\n") or not got else got + "\n"
 
 
 def proposal(pressed: Pressed) -> str:
@@ -75,5 +70,6 @@ def proposal(pressed: Pressed) -> str:
 def accept(pressed: Pressed, project: Project) -> Path:
     """Rewrite the page."""
     file = project.root / pressed.page.path
-    file.write_text(rewritten(pressed), encoding="utf-8")
+    line_end = "\r\n" if b"\r\n" in file.read_bytes() else "\n"
+    file.write_text(rewritten(pressed), encoding="utf-8", newline=line_end)
     return file

@@ -14,10 +14,10 @@ import click
 from literate import accept as accepting
 from literate import build as building
 from literate import reader
+from literate.front import key_line
 from literate.pressed import Pressed
-from literate.problems import PressError, Problem
+from literate.problems import PressError, Problem, counted
 from literate.project import Project
-from literate.render import check_quotes
 from literate.run import Failed, press_all, read
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -36,11 +36,6 @@ def reported(command: Command) -> Command:
             sys.exit(1)
 
     return run  # type: ignore[return-value]
-
-
-def counted(count: int, noun: str) -> str:
-    """Return `count` and its noun, in the plural where it has to be."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,22 +57,13 @@ def check(pages: tuple[str, ...], holes: bool, cached: bool) -> None:
     project = Project.find()
     paths = [project.chapter(name) for name in pages] or project.pages()
     try:
-        pressed = _pressed(paths, project, whole=not pages, cache=cached)
+        pressed = press_all(paths, project, whole=not pages, cache=cached)
     except Failed as failed:
         click.echo(table(failed.pressed, failed.problems))
         raise
     click.echo(table(pressed, []))
     if holes:
         _check_holes(pressed, project)
-
-
-def _pressed(paths: list[Path], project: Project, *, whole: bool, cache: bool) -> list[Pressed]:
-    pressed = press_all(paths, project, whole=whole, cache=cache)
-    problems = [problem for each in pressed for problem in check_quotes(each, project)]
-    problems += [problem for each in pressed for problem in reader.check_holes(each.page, project)]
-    if problems:
-        raise Failed(problems, pressed)
-    return pressed
 
 
 def _check_holes(pressed: list[Pressed], project: Project) -> None:
@@ -87,7 +73,10 @@ def _check_holes(pressed: list[Pressed], project: Project) -> None:
             f"{each.page.path}: leaving open {counted(len(each.page.holes), 'hole')} in turn"
         )
         for name in reader.open_holes(each.page, project):
-            problems.append(Problem(each.page.path, 1, f"nothing notices that {name} is left open"))
+            line = key_line(each.page.lines, "holes")
+            problems.append(
+                Problem(each.page.path, line, f"nothing notices that {name} is left open")
+            )
     if problems:
         raise PressError(problems)
 
@@ -130,15 +119,20 @@ def accept(pages: tuple[str, ...], yes: bool) -> None:
         pressed = press_all(paths, project, cache=False)
     except Failed as failed:
         pressed = failed.pressed
+    left: list[Problem] = []
     for each in pressed:
         change = accepting.proposal(each)
-        if not change:
+        if not change and each.problems:
+            left += each.problems
+        elif not change:
             click.echo(f"{each.page.path}: nothing to accept")
         else:
             click.echo(change, nl=False)
             if yes or click.confirm(f"Rewrite {each.page.path}?"):
                 accepting.accept(each, project)
                 click.echo(f"{each.page.path}: rewritten")
+    if left:
+        raise PressError(left)
 
 
 @main.command()
@@ -149,7 +143,7 @@ def build(out: Path, pages: tuple[str, ...]) -> None:
     """Write Markdown, pictures, notebooks and scripts of the pages into OUT (build/pages)."""
     project = Project.find()
     paths = [project.chapter(name) for name in pages] or project.pages()
-    pressed = _pressed(paths, project, whole=not pages, cache=True)
+    pressed = press_all(paths, project, whole=not pages)
     files = building.build(pressed, project, out)
     click.echo(f"{counted(len(files), 'file')} of {counted(len(pressed), 'page')} in {out}")
 
@@ -185,7 +179,7 @@ def verify(chapter: str, file: Path | None) -> None:
     project = Project.find()
     page = read(project.chapter(chapter), project)
     target = _reader_file(page.module, file)
-    _must_exist(target)
+    _must_exist(target, project)
     verdict = reader.judge(page, project, target)
     if verdict.passed:
         click.echo(f"{target}: every example, exercise and test of {page.title} passes")
@@ -194,18 +188,17 @@ def verify(chapter: str, file: Path | None) -> None:
         click.echo(verdict.problems[0])
         if len(verdict.problems) > 1:
             click.echo(f"(and {counted(len(verdict.problems) - 1, 'more problem')} below it)")
-        click.echo(f"\nExplained at {verdict.explained}")
+        if verdict.explained:
+            click.echo(f"\nExplained at {verdict.explained}")
     else:
         click.echo(f"The examples and exercises pass; a test fails:\n{verdict.tests}")
     sys.exit(1)
 
 
-def _must_exist(file: Path) -> None:
-    try:
-        file.read_text(encoding="utf-8")
-    except OSError as error:
-        hint = f"{error.strerror}; `literate start` makes one"
-        raise PressError([Problem(str(file), 1, hint)]) from None
+def _must_exist(file: Path, project: Project) -> None:
+    if not file.exists():
+        raise PressError([Problem(str(file), 1, "no such file; `literate start` makes one")])
+    project.text(file)
 
 
 @main.command()
@@ -217,13 +210,14 @@ def diff(chapter: str, file: Path | None) -> None:
     project = Project.find()
     page = read(project.chapter(chapter), project)
     target = _reader_file(page.module, file)
-    _must_exist(target)
+    _must_exist(target, project)
     change = reader.difference(page, project, target)
     click.echo(change, nl=False)
     sys.exit(1 if change else 0)
 
 
 @main.command()
+@reported
 def clean() -> None:
     """Forget the kept results."""
     shutil.rmtree(Project.find().root / ".cache" / "literate", ignore_errors=True)

@@ -35,7 +35,7 @@ async def _run(source: str, namespace: dict[str, Any]) -> str:
     saved, sys.displayhook = sys.displayhook, sys.__displayhook__
     try:
         with redirect_stdout(output):
-            code = compile(source, "<check>", "single", flags)
+            code = compile(source, "<check>", "single", flags, dont_inherit=True)
             result = eval(code, namespace)
             if code.co_flags & inspect.CO_COROUTINE:
                 await result

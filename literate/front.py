@@ -35,17 +35,20 @@ def read_front(lines: list[str], needed: bool, wrong: Wrong) -> tuple[dict[str, 
         wrong(1, "the front matter is never closed by a second ---")
         return {}, len(lines) + 1
     front = _yaml("\n".join(lines[1 : end - 1]), wrong)
-    if needed and front is not None:
-        _check(front, lines, wrong)
+    if front is not None:
+        _check_values(front, lines, wrong)
+        if needed:
+            _check_keys(front, lines, wrong)
     return front or {}, end + 1
 
 
 def _yaml(text: str, wrong: Wrong) -> dict[str, Any] | None:
     try:
         loaded: Any = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        wrong(mark.line + 2 if mark else 1, f"bad front matter: {error.problem or error}")
+    except yaml.YAMLError as error:
+        mark: yaml.Mark | None = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        wrong(mark.line + 2 if mark else 1, f"bad front matter: {what}")
         return None
     if not isinstance(loaded, dict):
         wrong(2, "bad front matter: it must be `key: value` lines")
@@ -58,16 +61,20 @@ def key_line(lines: list[str] | tuple[str, ...], key: str) -> int:
     return next((i for i, line in enumerate(lines, 1) if line.startswith(f"{key}:")), 1)
 
 
-def _check(front: dict[str, Any], lines: list[str], wrong: Wrong) -> None:
+def _check_values(front: dict[str, Any], lines: list[str], wrong: Wrong) -> None:
     for key, value in front.items():
-        kind = FRONT_KEYS.get(key)
-        if kind is None:
-            known = ", ".join(FRONT_KEYS)
-            wrong(key_line(lines, key), f"unknown front matter key {key!r} (known: {known})")
-        elif not isinstance(value, kind):
-            wanted = kind.__name__ if isinstance(kind, type) else "number"
+        kind = FRONT_KEYS.get(key, object)
+        numeric = isinstance(kind, tuple)
+        if not isinstance(value, kind) or (numeric and (value is True or value <= 0)):
+            wanted = "positive number" if numeric else kind.__name__
             message = f"front matter {key!r} must be a {wanted}, not {value!r}"
             wrong(key_line(lines, key), message)
+
+
+def _check_keys(front: dict[str, Any], lines: list[str], wrong: Wrong) -> None:
+    for key in front.keys() - FRONT_KEYS.keys():
+        known = ", ".join(FRONT_KEYS)
+        wrong(key_line(lines, key), f"unknown front matter key {key!r} (known: {known})")
     for key in ("title", "module"):
         if key not in front:
             wrong(1, f"the front matter has no {key!r}")

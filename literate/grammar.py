@@ -7,12 +7,14 @@ with a page at once.
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from collections.abc import Callable, Iterator
 
 from literate.front import read_front
 from literate.page import (
+    FENCE,
     Block,
     Break,
     Example,
@@ -22,13 +24,13 @@ from literate.page import (
     Prose,
     Quote,
     SourceBlock,
+    closing,
     names,
 )
 from literate.problems import PressError, Problem
 
 EXAMPLE_OPTIONS = {"requires", "limit"}
 BREAK_OPTIONS = {"test"}
-FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<marks>`{3,}|~{3,})(?P<info>[^`]*)$")
 CONTAINER = re.compile(r"^/// (?P<kind>\w+)(?: \| (?P<title>.+))?$")
 
 
@@ -46,7 +48,7 @@ class _Reader:
     def __init__(self, text: str, path: str, module_needed: bool) -> None:
         self.path = path
         self.module_needed = module_needed
-        self.lines = text.splitlines()
+        self.lines = [line.rstrip("\n") for line in io.StringIO(text)]
         self.problems: list[Problem] = []
 
     def wrong(self, line: int, message: str) -> None:
@@ -66,12 +68,12 @@ class _Reader:
                 block = self._block(fence)
             elif match := CONTAINER.match(line):
                 block, after = self._container(number, match["kind"], match["title"] or "")
-            elif line.lstrip().startswith(">>> "):
-                self.wrong(number, "an example outside a ```pycon block would not be verified")
             elif line.startswith("# ") and self.module_needed:
                 self.wrong(number, "the title stands in the front matter; sections start with ##")
-            if block is None:
-                prose += self.lines[number - 1 : after - 1]
+            if block is None and CONTAINER.match(line):
+                prose += self.lines[number - 1 : after - 1]  # it has said what is wrong
+            elif block is None:
+                prose += self._prose(number, after)
             else:
                 yield Prose(prose_line, "\n".join(prose))
                 prose, prose_line = [], after
@@ -79,12 +81,21 @@ class _Reader:
             number = after
         yield Prose(prose_line, "\n".join(prose))
 
+    def _prose(self, first: int, after: int) -> list[str]:
+        """Return lines to pass on as they are; there is no example among them."""
+        lines = self.lines[first - 1 : after - 1]
+        shows_markdown = re.match(r"[ \t]*[`~]{3,}[ \t]*(markdown|md)\b", lines[0])
+        for number, line in enumerate(lines, first):
+            if line.lstrip().startswith(">>> ") and not shows_markdown:
+                self.wrong(number, "an example outside a ```pycon block would not be verified")
+        return lines
+
     def _fence(self, number: int, match: re.Match[str]) -> tuple[Fence, int]:
         """Return the fence opened at line `number` and the number of the line after it."""
         indent, marks = match["indent"], match["marks"]
-        closing = re.compile(rf"^[ \t]*{marks[0]}{{{len(marks)},}}[ \t]*$")
+        ends = closing(marks)
         for end in range(number + 1, len(self.lines) + 1):
-            if closing.match(self.lines[end - 1]):
+            if ends.match(self.lines[end - 1]):
                 break
         else:
             self.wrong(number, f"the fence {marks}{match['info']} is never closed")
@@ -154,7 +165,7 @@ class _Reader:
             self.wrong(fence.line, f"block options: {error}".lower())
             return {}
         options = {key: value for key, _, value in (word.partition("=") for word in words)}
-        for key in options.keys() - known:
+        for key in sorted(options.keys() - known):
             kind = fence.info.partition(" ")[0]
             allowed = ", ".join(sorted(known))
             self.wrong(fence.line, f"unknown option {key!r} of a {kind} block (known: {allowed})")
@@ -172,7 +183,7 @@ class _Reader:
                 fence, at = self._fence(at, match)
                 fences.append(fence)
             else:
-                prose.append(self.lines[at - 1])
+                prose += self._prose(at, at + 1)
                 at += 1
         if at > len(self.lines):
             self.wrong(number, f"the {kind} block is never closed by ///")
@@ -220,4 +231,4 @@ class _Reader:
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\d+(\.\d+)?", text) is not None
+    return re.fullmatch(r"\d+(\.\d+)?", text) is not None and float(text) > 0

@@ -7,14 +7,15 @@ the run imported or read.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import shutil
+import os
 import sys
 import tempfile
 from pathlib import Path
 
-from literate.page import Break, Page
+from literate.page import Block, Break, Page
 from literate.pressed import Json, Pressed
 from literate.project import Project
 
@@ -36,15 +37,16 @@ class Kept:
         identity = [content, settings, tests, page.module, sys.version, _lock_digest(project)]
         self.key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         # Outcomes are kept relative to their block, so that they outlive a change of prose.
-        self.lines = {i: getattr(block, "line", 1) for i, block in enumerate(page.blocks)}
+        self.lines = {i: _anchor(block) for i, block in enumerate(page.blocks)}
 
     def load(self, pressed: Pressed) -> bool:
         """Take the kept result if nothing that it depends on has changed."""
         try:
             kept = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        if kept["key"] != self.key or kept["files"] != self._digests(list(kept["files"])):
+            same = kept["key"] == self.key and kept["files"] == self._digests(list(kept["files"]))
+        except (OSError, ValueError, LookupError, TypeError):
+            return False  # none yet, or nothing that this version of the press has written
+        if not same:
             return False
         pressed.results = {int(i): self._shift(int(i), r, 1) for i, r in kept["results"].items()}
         pressed.files = list(kept["files"])
@@ -55,18 +57,24 @@ class Kept:
         """Keep a result; written beside and moved, so that a reader never sees half of it."""
         results = {i: self._shift(i, r, -1) for i, r in pressed.results.items()}
         kept = {"key": self.key, "files": self._digests(pressed.files), "results": results}
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=self.file.parent, delete=False) as beside:
-            json.dump(kept, beside)
-        shutil.move(beside.name, self.file)
+        with contextlib.suppress(OSError):  # where nothing can be kept, everything runs again
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self.file.parent, delete=False) as beside:
+                json.dump(kept, beside)
+            os.replace(beside.name, self.file)
 
     def _shift(self, index: int, result: Json, sign: int) -> Json:
-        by = sign * self.lines.get(index, 1)
+        by = sign * self.lines.get(index, 0)
         moved = [each | {"line": each["line"] + by} for each in result.get("outcomes", [])]
         return result | ({"outcomes": moved} if moved else {})
 
     def _digests(self, files: list[str]) -> dict[str, str]:
         return {file: _digest(self.project.root / file) for file in files}
+
+
+def _anchor(block: Block) -> int:
+    """Return the line that moves with the block's examples."""
+    return block.look.line if isinstance(block, Break) and block.look else block.line
 
 
 def _without_lines(step: Json) -> Json:

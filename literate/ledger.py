@@ -10,8 +10,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from literate.front import key_line
 from literate.page import Page, SourceBlock
-from literate.problems import Problem
+from literate.problems import PressError, Problem
 from literate.project import CODELESS, Project
 from literate.source import Part, Source, UnknownSymbol
 
@@ -53,14 +54,13 @@ def enter(page: Page, project: Project) -> Entry:
     if not page.module:
         return entry
     if not file.is_file():
-        line = next((i for i, text in enumerate(page.lines, 1) if text.startswith("module:")), 1)
         message = f"there is no module {page.module} ({entry.file})"
-        entry.problems.append(Problem(page.path, line, message))
+        entry.problems.append(Problem(page.path, key_line(page.lines, "module"), message))
         return entry
     try:
-        entry.source = Source(file.read_text(encoding="utf-8"), entry.file)
-    except SyntaxError as error:
-        entry.problems.append(Problem(entry.file, error.lineno or 1, f"syntax error: {error.msg}"))
+        entry.source = Source.of(file, project)
+    except PressError as error:
+        entry.problems += error.problems
         return entry
     _Walk(page, entry, entry.source).walk()
     return entry
@@ -96,11 +96,9 @@ class _Walk:
     def _in_order(self, part: Part, line: int) -> bool:
         """Say whether `part` may be shown at the page's `line`; note what is wrong if not."""
         where = f"{self.source.path}:{part.start}"
-        whole = part.name.removeprefix("class ").partition(".")[0]
-        before = self.seen.get(part.name) or (self.seen.get(whole) if whole != part.name else None)
-        if before or any(name.startswith(f"{part.name}.") for name in self.seen):
-            at = f" (first at {self.page.path}:{before})" if before else ""
-            self._wrong(line, f"{part.name} ({where}) is shown twice{at}")
+        if before := self._earlier(part):
+            at = f"first at {self.page.path}:{before}"
+            self._wrong(line, f"{part.name} ({where}) is shown twice ({at})")
             return False
         self.seen[part.name] = line
         if part.start < self.last:
@@ -108,6 +106,13 @@ class _Walk:
             self._wrong(line, message)
         self.last = max(self.last, part.start)
         return True
+
+    def _earlier(self, part: Part) -> int:
+        """Return the page's line that first shows lines of `part`; 0 if none does."""
+        members = [each.name for each in self.source.classes.get(part.name, [])]
+        owner = part.name.removeprefix("class ").partition(".")[0]
+        same = [part.name, *members, owner]
+        return min((self.seen[name] for name in same if name in self.seen), default=0)
 
     def _due(self, parts: list[Part]) -> Iterator[Part]:
         """Yield what to execute once `parts` are shown: a class waits for its last part."""
@@ -141,6 +146,15 @@ class _Walk:
         self.entry.problems.append(Problem(self.page.path, line, message))
 
 
+def check_holes(page: Page, source: Source) -> Iterator[Problem]:
+    """Report holes that name nothing."""
+    for name in page.holes:
+        try:
+            source.function(name)
+        except UnknownSymbol as error:
+            yield Problem(page.path, key_line(page.lines, "holes"), str(error))
+
+
 def pairing(pages: list[Page], project: Project) -> list[Problem]:
     """Report modules without a page, modules with two, and code in files that have no page."""
     problems: list[Problem] = []
@@ -159,18 +173,22 @@ def pairing(pages: list[Page], project: Project) -> list[Problem]:
             problems.append(Problem(project.relative(file), 1, message))
     for file in sorted((project.root / project.modules).rglob("*.py")):
         if file.name in CODELESS:
-            problems += codeless(file.read_text(encoding="utf-8"), project.relative(file))
+            try:
+                problems += codeless(Source.of(file, project))
+            except PressError as error:
+                problems += error.problems
     return problems
 
 
-def codeless(text: str, path: str) -> Iterator[Problem]:
+def codeless(source: Source) -> Iterator[Problem]:
     """Report code in a package's `__init__` (a docstring alone) or `__main__` (one call more)."""
-    allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom) if "__main__" in path else ()
-    calls = 1 if "__main__" in path else 0
-    for statement in ast.parse(text, path).body:
+    main = source.path.endswith("__main__.py")
+    allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom) if main else ()
+    calls = 1 if main else 0
+    for statement in source.tree.body:
         is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
         is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
         calls -= is_call
         if not (is_text or isinstance(statement, allowed) or (is_call and calls >= 0)):
             message = "this file has no page, so it holds a docstring and nothing else"
-            yield Problem(path, statement.lineno, message)
+            yield Problem(source.path, statement.lineno, message)

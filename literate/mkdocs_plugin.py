@@ -22,9 +22,8 @@ from mkdocs.structure.pages import Page
 
 from literate import site
 from literate.pressed import Pressed
-from literate.problems import PressError
+from literate.problems import PressError, counted
 from literate.project import Project
-from literate.render import check_quotes
 from literate.run import Failed, press_all
 
 log = logging.getLogger("mkdocs.plugins.literate")
@@ -63,17 +62,15 @@ class LiteratePlugin(BasePlugin[Settings]):
         prose = sorted(path for path in docs.rglob("*.md") if site.has_examples(path))
         try:
             self.pressed = press_all(project.pages(), project, whole=True, prose=prose)
-            problems = [each for page in self.pressed for each in check_quotes(page, project)]
-            if problems:
-                raise Failed(problems, self.pressed)
         except Failed as failed:
             self.pressed = failed.pressed
             self._report(failed)
         self.pages = site.pages(self.pressed, project, docs)
 
     def _report(self, failed: PressError) -> None:
+        count = counted(len(failed.problems), "problem")
         if not self.serving:
-            raise PluginError(f"{failed}\n{len(failed.problems)} problems; the old site stays")
+            raise PluginError(f"{failed}\n{count}; the old site stays as it was")
         for problem in failed.problems:
             log.error("%s", problem)
 

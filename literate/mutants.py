@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import subprocess
-import sys
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from literate.page import Break
 from literate.problems import PressError, Problem
+from literate.process import started
 from literate.project import Project
 from literate.source import Part, Source, UnknownSymbol
-
-if TYPE_CHECKING:
-    pass
 
 LIMIT = 60.0
 """Seconds that the tests of one page's mutants may take together."""
@@ -30,7 +26,8 @@ class Mutant:
     part: Part
     at: int
     line: str
-    piece: str
+    piece: tuple[int, str]
+    """What to execute for it, with its first line: the definition, whole, that holds `part`."""
     text: str
     test: str
 
@@ -51,9 +48,8 @@ def mutate(source: Source, block: Break, page: str) -> Mutant:
     """Apply a break block to a module; raise PressError where it does not apply."""
 
     def wrong(message: str) -> PressError:
-        return PressError(
-            [Problem(page, block.diff.line, f"the mutation does not apply: {message}")]
-        )
+        what = f"the mutation does not apply: {message}"
+        return PressError([Problem(page, block.diff.line, what)])
 
     try:
         part = source.find(block.symbol)[0]
@@ -64,81 +60,82 @@ def mutate(source: Source, block: Break, page: str) -> Mutant:
     if len(places) != 1:
         count = f"{len(places)} lines" if places else "no line"
         raise wrong(f"{count} of {block.symbol} read {block.minus.strip()!r}")
-    at = places[0]
-    indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
-    line = indent + block.plus.strip() if block.plus.strip() else ""
-    piece = "".join(
-        f"{each}\n" for each in [*lines[:at], *([line] if line else []), *lines[at + 1 :]]
-    )
-    start = part.start - 1
-    before, after = source.lines[:start], source.lines[start + len(lines) :]
-    text = "".join([*before, piece, *after])
     try:
-        ast.parse(text)
+        return _changed(source, part, places[0], block)
     except SyntaxError as error:
         raise wrong(f"line {error.lineno}: {error.msg}") from None
+
+
+def _changed(source: Source, part: Part, at: int, block: Break) -> Mutant:
+    """Return the module with one line changed; raise SyntaxError if it is none then."""
+    changed = list(source.lines)
+    old = changed[part.start - 1 + at]
+    indent = old[: len(old) - len(old.lstrip())]
+    line = indent + block.plus.strip() if block.plus.strip() else ""
+    changed[part.start - 1 + at] = f"{line}\n" if line else ""
+    text = "".join(changed)
+    ast.parse(text)
+    whole = next(each for each in source.parts if each.first <= part.start <= each.last)
+    piece = whole.start, "".join(changed[whole.start - 1 : whole.end])
     return Mutant(part, at, line, piece, text, block.test)
 
 
 def run_mutants(
-    mutants: list[Mutant], module: str, test_file: Path, project: Project, env: dict[str, str]
+    mutants: list[Mutant], module: str, original: str, test_file: Path, project: Project
 ) -> list[Verdict]:
-    """Run each mutant's test against it; a verdict without a problem means that it was caught."""
+    """Run each mutant's test against it; a verdict without a problem means that it was caught.
+
+    A test that fails against the `original` too catches nothing.
+    """
     tests = [_node(mutant.test, test_file, project) for mutant in mutants]
-    job = {
-        "module": module,
-        "file": str(project.module_file(module)),
-        "root": str(project.root),
-        "mutants": [[m.text, test] for m, test in zip(mutants, tests, strict=True)],
-    }
-    answer = _ask(job, project, env)
+    once = list(dict.fromkeys(tests))
+    tries = [(original, test) for test in once]
+    tries += [(mutant.text, test) for mutant, test in zip(mutants, tests, strict=True)]
+    answer = _ask(tries, module, project)
     if not answer:
         return [Verdict(problem=f"its test was still running after {LIMIT:g} s")] * len(mutants)
-    verdicts = [Verdict(**each) for each in answer]
-    for verdict, test in zip(verdicts, tests, strict=True):
-        if verdict.passed:
-            verdict.problem = f"no test catches the mutation: {test.rpartition('/')[2]} passes"
-    return verdicts
+    sound = dict(zip(once, answer, strict=False))
+    judged = zip(tests, answer[len(once) :], strict=True)
+    return [_caught(sound[test], verdict, test.rpartition("/")[2]) for test, verdict in judged]
 
 
-def run_tests(
-    module: str, text: str, test_file: Path, project: Project, env: dict[str, str]
-) -> Verdict:
+def _caught(sound: Verdict, verdict: Verdict, test: str) -> Verdict:
+    """Return `verdict`, with what is wrong with its test: `sound` is what it says unmutated."""
+    if sound.problem:
+        return sound
+    if not sound.passed:
+        return replace(sound, problem=f"the test {test} fails without the mutation too")
+    if verdict.passed:
+        return replace(verdict, problem=f"no test catches the mutation: {test} passes")
+    return verdict
+
+
+def run_tests(module: str, text: str, test_file: Path, project: Project) -> Verdict:
     """Run a chapter's whole test file with `text` in the place of its module."""
-    job = {
-        "module": module,
-        "file": str(project.module_file(module)),
-        "root": str(project.root),
-        "mutants": [[text, str(test_file)]],
-    }
-    answer = _ask(job, project, env)
-    return Verdict(**answer[0]) if answer else Verdict(problem="the tests did not end")
+    answer = _ask([(text, str(test_file))], module, project)
+    return answer[0] if answer else Verdict(problem=f"still running after {LIMIT:g} s: stopped")
 
 
 def _node(test: str, test_file: Path, project: Project) -> str:
-    file, _, name = test.rpartition("::")
-    return f"{project.root / file if file else test_file}::{name}"
+    file, _, name = test.partition("::")
+    return f"{project.root / file}::{name}" if file.endswith(".py") else f"{test_file}::{test}"
 
 
-def _ask(job: dict[str, Any], project: Project, env: dict[str, str]) -> list[dict[str, Any]]:
-    reader, writer = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "literate.tester", str(writer)],
-        cwd=project.root,
-        env=env | {"PYTHONPATH": str(Path(__file__).parents[1])},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[writer],
-    )
-    os.close(writer)
-    try:
-        process.communicate(json.dumps(job).encode(), timeout=LIMIT)
-        with open(reader, encoding="utf-8", closefd=False) as stream:
-            return json.loads(stream.read() or "[]")
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return []
-    finally:
-        os.close(reader)
+def _ask(tries: list[tuple[str, str]], module: str, project: Project) -> list[Verdict]:
+    """Run each test with a text in the place of the module; [] if they do not end in time."""
+    job = {
+        "module": module,
+        "file": str(project.module_file(module)),
+        "root": str(project.root),
+        "mutants": tries,
+    }
+    # A file and no pipe: nobody reads while the tests run, and a pipe may be too small.
+    with tempfile.TemporaryFile() as answers:
+        output, folder = subprocess.DEVNULL, project.root
+        with started("literate.tester", answers.fileno(), job, folder, output) as process:
+            try:
+                process.wait(LIMIT)
+            except subprocess.TimeoutExpired:
+                return []
+        answers.seek(0)
+        return [Verdict(**each) for each in json.loads(answers.read() or "[]")]

@@ -36,7 +36,10 @@ def has(name: str) -> bool:
     if name in CHECKS:
         return CHECKS[name]()
     if name.startswith("python:"):
-        return importlib.util.find_spec(name.removeprefix("python:")) is not None
+        try:
+            return importlib.util.find_spec(name.removeprefix("python:")) is not None
+        except ModuleNotFoundError:
+            return False  # not even the package that would hold it
     return shutil.which(name) is not None
 
 

@@ -1,7 +1,7 @@
 """A pressed page as a notebook: the same text, cells that run, outputs of the verified run.
 
 `cells` also says which example each code cell shows, so that a later execution of the notebook
-can be held against the page.
+can be held against the page (see `kernel`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 import jupytext  # pyright: ignore[reportMissingTypeStubs]
@@ -102,19 +103,19 @@ def _source(block: SourceBlock, pressed: Pressed) -> Iterator[Cell]:
         yield Cell(
             "markdown", "\n".join(fence("python", text) for _, text in listing(source, unfinished))
         )
-    for part_run in listing(source, [part for part in runs if part not in shown]):
-        yield Cell("code", part_run[1], metadata={"jupyter": {"source_hidden": True}})
-    for part_run in listing(source, [part for part in runs if part in shown]):
-        # A docstring alone would be displayed as the cell's value.
-        yield Cell("code", part_run[1]) if _is_code(part_run[1]) else _as_text(part_run[1])
+    for is_shown, group in groupby(runs, lambda part: part in shown):
+        for _, text in listing(source, list(group)):
+            cell = _code(text)
+            yield cell if is_shown else replace(cell, metadata={"jupyter": {"source_hidden": True}})
 
 
-def _is_code(text: str) -> bool:
-    return not all(isinstance(each, ast.Expr) for each in ast.parse(text).body)
-
-
-def _as_text(text: str) -> Cell:
-    return Cell("markdown", fence("python", text))
+def _code(text: str) -> Cell:
+    """Return a cell that runs a module's text and displays nothing."""
+    statements = ast.parse(text).body
+    if all(isinstance(each, ast.Expr) for each in statements):
+        return Cell("markdown", fence("python", text))
+    # A docstring at the end would be displayed as the cell's value.
+    return Cell("code", text.rstrip() + ";\n" if isinstance(statements[-1], ast.Expr) else text)
 
 
 def _examples(block: Example, outcomes: list[Outcome]) -> Iterator[Cell]:
@@ -138,8 +139,11 @@ def _exercise(block: Exercise, said: str) -> Iterator[Cell]:
     hint = f"<details><summary>Hint</summary>\n\n{block.hint.text}\n</details>"
     yield Cell("markdown", f"### Exercise: {block.title}\n\n{block.prose}\n{hint}\n")
     yield Cell("code", block.starter.text, metadata={"tags": ["exercise"]})
-    check = block.check.text.replace("\\", "\\\\").replace("'''", "\\'''")
-    yield Cell("code", f"await check('''\n{check}''')\n", said=said, metadata={"tags": ["check"]})
+    # Jupyter takes prompts away, but for those in quotes that begin a line.
+    quotes = '"""' if "'''" in block.check.text else "'''"
+    check = block.check.text.replace("\\", "\\\\").replace(quotes, "\\" + quotes)
+    call = f"await check(\n{quotes}\n{check}{quotes})\n"
+    yield Cell("code", call, said=said, metadata={"tags": ["check"]})
     solution = fence("python", block.solution.text)
     yield Cell("markdown", f"<details><summary>Solution</summary>\n\n{solution}\n</details>\n")
 
@@ -208,47 +212,3 @@ def as_script(made: nbformat.NotebookNode) -> str:
 def as_json(made: nbformat.NotebookNode) -> str:
     """Return a notebook as the text of its file."""
     return json.dumps(made, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-
-
-def told(outputs: list[Json]) -> tuple[str, set[str]]:
-    """Return what a cell's outputs say, as a terminal would show it, and their MIME types."""
-    text, kinds = "", set[str]()
-    for output in outputs:
-        if output["output_type"] == "stream" and output["name"] == "stdout":
-            text += "".join(output["text"])
-        elif output["output_type"] == "error":
-            text += f"{doctests.TRACEBACK}    ...\n{output['ename']}: {output['evalue']}\n"
-        elif output["output_type"] in ("execute_result", "display_data"):
-            text += "".join(output["data"].get("text/plain", "")) + "\n"
-            kinds |= set(output["data"]) - {"text/plain"}
-    return text, kinds
-
-
-def differences(
-    executed: nbformat.NotebookNode, pressed: Pressed, project: Project
-) -> Iterator[tuple[int, str]]:
-    """Hold an executed notebook against its page; yield page line and report where they differ."""
-    for cell, node in zip(cells(pressed, project), executed.cells, strict=True):
-        if node.cell_type != "code":
-            continue
-        got, kinds = told(node.outputs)
-        if cell.said:
-            if got != cell.said + "\n":
-                yield 1, doctests.mismatch(cell.said, got)
-        elif cell.outcome is None:
-            if got:
-                yield 1, doctests.mismatch("", got)
-        else:
-            yield from _against(cell.outcome, got, kinds)
-
-
-def _against(outcome: Outcome, got: str, kinds: set[str]) -> Iterator[tuple[int, str]]:
-    example = doctests.parse(doctests.prompted(outcome.source) + outcome.want)[0]
-    if outcome.error:
-        # Jupyter gives the type without its module: compare the message alone.
-        got = got.replace(f"{outcome.error[0]}: ", "", 1)
-        example.exc_msg = (example.exc_msg or "").partition(": ")[2]
-    if not doctests.judge(example, got):
-        yield outcome.line, doctests.mismatch(outcome.want, got)
-    if kinds != set(outcome.rich):
-        yield outcome.line, doctests.mismatch(str(sorted(outcome.rich)), str(sorted(kinds)))

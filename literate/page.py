@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<marks>`{3,}|~{3,})(?P<info>[^`]*)$")
+"""The line that opens a fenced block."""
+
+
+def closing(marks: str) -> re.Pattern[str]:
+    """Return what the line that closes the fence opened by `marks` looks like."""
+    return re.compile(rf"^[ \t]*{marks[0]}{{{len(marks)},}}[ \t]*$")
 
 
 @dataclass(frozen=True)
@@ -128,12 +137,25 @@ class Page:
 
     def heading_above(self, line: int) -> tuple[int, str]:
         """Return line and text of the last heading above `line` (the title if there is none)."""
-        fenced = False
         found = 1, self.title
-        for number, text in enumerate(self.lines[: line - 1], 1):
-            fenced ^= text.lstrip().startswith(("```", "~~~"))
-            if not fenced and re.match(r"#{1,6} ", text):
+        for number in range(1, line):
+            text = self.lines[number - 1]
+            if self.is_text[number - 1] and re.match(r"#{1,6} ", text):
                 found = number, text.lstrip("# ").strip()
+        return found
+
+    @cached_property
+    def is_text(self) -> list[bool]:
+        """For each line, whether it stands outside the front matter and outside every fence."""
+        found: list[bool] = []
+        ends: re.Pattern[str] | None = None
+        for number, line in enumerate(self.lines, 1):
+            opens = None if ends else FENCE.match(line)
+            found.append(not ends and not opens and number >= self.body)
+            if opens:
+                ends = closing(opens["marks"])
+            elif ends and ends.match(line):
+                ends = None
         return found
 
 

@@ -22,6 +22,11 @@ class Problem:
         return head + ("\n" + textwrap.indent(self.detail, "    ") if self.detail else "")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return `count` and its noun, in the plural where it has to be."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class PressError(Exception):
     """Pages cannot be pressed; `problems` says why."""
 
@@ -30,14 +35,22 @@ class PressError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+LONGEST = 100
+"""Lines of an output that a report shows."""
+
+
 def mismatch(want: str, got: str) -> str:
     """Show what was expected and what came, with a diff where either has several lines."""
     shown = f"Expected:\n{_indent(want)}\nGot:\n{_indent(got)}"
-    if max(want.count("\n"), got.count("\n")) < 2:
+    longer = max(want.count("\n"), got.count("\n"))
+    if longer < 2 or longer > LONGEST:
         return shown
     diff = difflib.ndiff(want.splitlines(), got.splitlines())
     return f"{shown}\nDifference:\n{_indent(chr(10).join(line.rstrip() for line in diff))}"
 
 
 def _indent(text: str) -> str:
-    return textwrap.indent(text.rstrip("\n") or "(nothing)", "    ")
+    lines = text.rstrip("\n").split("\n")
+    if len(lines) > LONGEST:
+        lines[LONGEST:] = [f"({counted(len(lines) - LONGEST, 'more line')})"]
+    return textwrap.indent("\n".join(lines) or "(nothing)", "    ")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 from literate.pressed import Json, Pressed
@@ -46,8 +47,48 @@ def environment() -> dict[str, str]:
 
 
 def _machine_bound(name: str) -> bool:
-    dropped = {"LANGUAGE", "COLORTERM", "FORCE_COLOR", "CLICOLOR_FORCE"}
-    return name.startswith(("LC_", "PYTHON")) or name in dropped
+    # With the last two, pytest does not shorten its messages.
+    dropped = {"LANGUAGE", "COLORTERM", "FORCE_COLOR", "CLICOLOR_FORCE", "CI", "BUILD_NUMBER"}
+    return name.startswith(("LC_", "PYTHON", "PYTEST_")) or name in dropped
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+@contextlib.contextmanager
+def started(
+    module: str, answers: int, job: Json, folder: Path, output: int
+) -> Generator[subprocess.Popen[bytes]]:
+    """Start `python -m MODULE ANSWERS` with `job` on its standard input; leave nothing of it.
+
+    What it prints goes to the file descriptor `output`, what it has to say to `answers`.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, str(answers)],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        pass_fds=[answers],
+        start_new_session=True,
+    )
+    _running.add(process)
+    try:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+            stream.write(json.dumps(job).encode())
+        yield process
+    finally:
+        _kill(process)
+        process.wait()
+        _running.discard(process)
+
+
+def stop_all() -> None:
+    """End every process that is running: the press was interrupted."""
+    for process in list(_running):
+        _kill(process)
 
 
 class Process:
@@ -62,7 +103,6 @@ class Process:
         file = str(project.module_file(self.page.module)) if self.page.module else ""
         self.job = {
             "page": self.page.path,
-            "text": self.page.text,
             "module": self.page.module or "__page__",
             "file": file,
             "root": str(project.root),
@@ -76,28 +116,15 @@ class Process:
         with (
             tempfile.TemporaryDirectory(prefix="page-") as folder,
             tempfile.TemporaryFile() as errors,
+            open(reader, "rb", buffering=0) as answers,
         ):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "literate.worker", str(writer)],
-                cwd=folder,
-                env=environment() | {"PYTHONPATH": str(Path(__file__).parents[1])},
-                stdin=subprocess.PIPE,
-                stdout=errors,
-                stderr=errors,
-                pass_fds=[writer],
-                start_new_session=True,
-            )
-            os.close(writer)
-            try:
-                assert process.stdin is not None
-                process.stdin.write(json.dumps(self.job).encode())
-                process.stdin.close()
-                ended = self._listen(reader)
+            output = errors.fileno()
+            with started("literate.worker", writer, self.job, Path(folder), output) as process:
+                os.close(writer)
+                ended = self._listen(answers.fileno())
                 if not ended:
-                    process.wait(GRACE)
-            finally:
-                os.close(reader)
-                _kill(process)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(GRACE)
             if not ended:
                 errors.seek(0)
                 tail = errors.read()[-4000:].decode(errors="replace").strip()
@@ -152,10 +179,9 @@ class Process:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the worker and whatever it started."""
+    """End a process and whatever it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _status(code: int) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from typing import Any
 
 from literate.problems import PressError, Problem
 
@@ -41,9 +44,20 @@ class Project:
         inside = resolved.is_relative_to(self.root)
         return resolved.relative_to(self.root).as_posix() if inside else str(path)
 
+    def text(self, file: Path) -> str:
+        """Return the text of a file; raise PressError for one that cannot be read as text."""
+        try:
+            return file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            why = f"not UTF-8: the byte 0x{error.object[error.start]:02x}"
+        except OSError as error:
+            line, why = 1, error.strerror or str(error)
+        raise PressError([Problem(self.relative(file), line, why)])
+
     def pages(self) -> list[Path]:
         """Return every page, in the order of their paths."""
-        return sorted((self.root / self.notes).rglob("*.md"))
+        return sorted(file for file in (self.root / self.notes).rglob("*.md") if file.is_file())
 
     def module_files(self) -> list[Path]:
         """Return every module that must have a page."""
@@ -85,8 +99,15 @@ class Project:
 def _settings(file: Path) -> dict[str, str] | None:
     if not file.is_file():
         return None
-    tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
-    return tool.get("literate")
+    try:
+        tools = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    except ValueError as error:
+        raise PressError([Problem(str(file), 1, str(error))]) from None
+    found: dict[str, str] | None = tools.get("literate")
+    if unknown := set(found or ()) - {"notes", "modules", "tests"}:
+        message = f"[tool.literate] knows notes, modules, tests; not {', '.join(sorted(unknown))}"
+        raise PressError([Problem(str(file), 1, message)])
+    return found
 
 
 def loaded_files(root: str, opened: Iterable[str] = ()) -> list[str]:
@@ -99,3 +120,24 @@ def loaded_files(root: str, opened: Iterable[str] = ()) -> list[str]:
         if not hidden and os.path.isfile(file):
             found.add(inside)
     return sorted(found)
+
+
+FRESH = 2.0
+"""Seconds for which a file counts as edited just now."""
+
+
+def distrust_fresh_bytecode() -> None:
+    """Let this process compile anew what was edited just now.
+
+    Python takes compiled code for a file's if their whole seconds and sizes agree, and an edit can
+    leave both as they were.
+    """
+    stats = SourceFileLoader.path_stats
+
+    def path_stats(self: SourceFileLoader, path: str) -> Mapping[str, Any]:
+        found = stats(self, path)
+        if time.time() - found["mtime"] < FRESH:
+            raise OSError(f"{path} was edited just now")
+        return found
+
+    SourceFileLoader.path_stats = path_stats

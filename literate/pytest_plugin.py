@@ -17,16 +17,11 @@ from typing import Any
 
 import pytest
 
-from literate import reader
 from literate.page import Break, Example, Exercise, Page
 from literate.pressed import Pressed
 from literate.problems import PressError, Problem
-from literate.process import environment
 from literate.project import Project
-from literate.render import check_quotes
 from literate.run import press, read
-
-NOTEBOOK_LIMIT = 120
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -141,11 +136,16 @@ class BlockItem(PageItem):
         running = self.run_of_page()
         pressed = running.result.result()
         starts = [block.line for block in running.page.blocks if _kind(block)]
-        after = min((line for line in starts if line > self.line), default=len(running.page.lines))
+        after = min(
+            (line for line in starts if line > self.line), default=len(running.page.lines) + 1
+        )
         index = next(
             i for i, b in enumerate(running.page.blocks) if b.line == self.line and _kind(b)
         )
-        page_problems = [each for each in pressed.problems if each.path == running.page.path]
+        own = pressed.entry.problems
+        page_problems = [
+            each for each in pressed.problems if each.path == running.page.path and each not in own
+        ]
         here = [each for each in page_problems if self.line <= each.line < after]
         if not here and index in pressed.skipped:
             pytest.skip(pressed.skipped[index])
@@ -167,8 +167,6 @@ class LedgerItem(PageItem):
         own = [each for each in pressed.problems if each.path != running.page.path]
         own += [each for each in pressed.problems if each not in own and each.line < first]
         own += pressed.entry.problems
-        own += [*check_quotes(pressed, running.project)]
-        own += [*reader.check_holes(running.page, running.project)]
         return list(dict.fromkeys(own))
 
 
@@ -189,32 +187,18 @@ class NotebookItem(PageItem):
 
 def _execute(running: Running) -> list[Problem]:
     """Execute the notebook of a page and hold it against the page."""
-    import asyncio
-    import tempfile
-
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
-
-    from literate import notebook
+    # Loaded for those runs alone that execute a notebook.
+    from literate import kernel, notebook
 
     pressed = running.result.result()
     if pressed.problems or pressed.skipped:
         return []
     made = notebook.notebook(pressed, running.project)
-    with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
-        client: Any = NotebookClient(
-            made,
-            timeout=NOTEBOOK_LIMIT,
-            kernel_name="python3",
-            kernel_manager_class=AsyncKernelManager,
-            resources={"metadata": {"path": folder}},
-        )
-        env = environment() | {"IPYTHONDIR": folder, "PYTHONPATH": str(running.project.root)}
-        try:
-            asyncio.run(client.async_execute(env=env))
-        except Exception as error:
-            return [Problem(running.page.path, 1, "the notebook does not run", str(error))]
-    found = notebook.differences(made, pressed, running.project)
+    try:
+        kernel.execute(made, running.project)
+    except Exception as error:
+        return [Problem(running.page.path, 1, "the notebook does not run", str(error))]
+    found = kernel.differences(made, pressed, running.project)
     message = "the notebook shows something else"
     return [Problem(running.page.path, line, message, report) for line, report in found]
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import ast
 import difflib
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from literate.ledger import check_holes
 from literate.mutants import run_tests
 from literate.page import Page
-from literate.problems import Problem
-from literate.process import environment
+from literate.problems import PressError, Problem
 from literate.project import Project
 from literate.run import press
-from literate.source import DEFINITIONS, Definition, Source, UnknownSymbol
+from literate.source import Definition, Source
 
 
 @dataclass(frozen=True)
@@ -40,51 +39,32 @@ class Verdict:
 def holed(page: Page, project: Project, holes: list[str] | None = None) -> str:
     """Return the chapter's module with the bodies of `holes` (default: the page's) taken out."""
     source = _source(page, project)
+    if wrong := list(check_holes(page, source)):
+        raise PressError(wrong)
     lines = list(source.lines)
-    nodes = [_definition(source, name) for name in (page.holes if holes is None else holes)]
-    for name, node in sorted(nodes, key=lambda each: -each[1].lineno):
-        first, last = _body(node)
+    nodes = {name: source.function(name) for name in (page.holes if holes is None else holes)}
+    for name, node in sorted(nodes.items(), key=lambda each: -each[1].lineno):
+        first, above = _body(node, lines)
         indent = " " * (node.col_offset + 4)
         left = f'{indent}raise NotImplementedError("write {name}; {page.path} tells how")\n'
-        lines[first - 1 : last] = [left]
+        lines[first - 1 : node.end_lineno] = [above + left]
     return "".join(lines)
 
 
 def _source(page: Page, project: Project) -> Source:
-    file = project.module_file(page.module)
-    return Source(file.read_text(encoding="utf-8"), project.relative(file))
+    return Source.of(project.module_file(page.module), project)
 
 
-def _definition(source: Source, name: str) -> tuple[str, Definition]:
-    """Return the function or method that a hole names; raise UnknownSymbol if there is none."""
-    body: list[ast.stmt] = source.tree.body
-    found: Definition | None = None
-    for word in name.split("."):
-        named = (node for node in body if isinstance(node, DEFINITIONS) and node.name == word)
-        found = next(named, None)
-        body = found.body if found else []
-    if found is None or isinstance(found, ast.ClassDef):
-        raise UnknownSymbol(f"{source.path} has no function {name!r} to take the body out of")
-    return name, found
-
-
-def _body(node: Definition) -> tuple[int, int]:
-    """Return the first and the last line of a body, its docstring left in place."""
+def _body(node: Definition, lines: list[str]) -> tuple[int, str]:
+    """Return the first line of a body below its docstring, and what stands before it there."""
     statements = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    first = statements[0].lineno if statements else (node.end_lineno or 0) + 1
-    return first, node.end_lineno or 0
-
-
-def check_holes(page: Page, project: Project) -> Iterator[Problem]:
-    """Report holes that name nothing."""
-    line = next((i for i, text in enumerate(page.lines, 1) if text.startswith("holes:")), 1)
-    source = _source(page, project) if page.holes else None
-    for name in page.holes:
-        try:
-            assert source is not None
-            _definition(source, name)
-        except UnknownSymbol as error:
-            yield Problem(page.path, line, str(error))
+    if not statements:
+        return (node.end_lineno or 0) + 1, ""
+    first = statements[0].lineno
+    above = lines[first - 1].encode()[: statements[0].col_offset].decode().strip()
+    while not above and lines[first - 2].lstrip()[:1] in ("", "#"):
+        first -= 1
+    return first, f"{above}\n" if above else ""
 
 
 def open_holes(page: Page, project: Project) -> list[str]:
@@ -107,29 +87,28 @@ def judge(page: Page, project: Project, file: Path) -> Verdict:
     test_file = project.test_file(project.slug(project.root / page.path))
     if not problems and test_file.is_file():
         text = file.read_text(encoding="utf-8")
-        verdict = run_tests(page.module, text, test_file, project, environment())
+        verdict = run_tests(page.module, text, test_file, project)
         tests = verdict.message or verdict.problem
     return Verdict(problems, tests, explanation(page, problems[0].line) if problems else "")
 
 
 def explanation(page: Page, line: int) -> str:
-    """Return the last paragraph above `line`, under its heading, with where it stands."""
+    """Return the last paragraph above `line` in its section, with where it stands; "" for none."""
     at, heading = page.heading_above(line)
-    number = line - 1
-    while number > at and not _is_prose(page, number):
-        number -= 1
-    last = number
-    while number > at and page.lines[number - 1].strip():
-        number -= 1
-    text = "\n".join(page.lines[number:last])
-    return f"{page.path}:{number + 1}, under “{heading}”:\n\n{text}"
+    last = line - 1
+    while last > at and not _is_prose(page, last):
+        last -= 1
+    first = last
+    while first > at + 1 and _is_prose(page, first - 1):
+        first -= 1
+    text = "\n".join(page.lines[first - 1 : last])
+    return f"{page.path}:{first}, under “{heading}”:\n\n{text}" if last > at else ""
 
 
 def _is_prose(page: Page, number: int) -> bool:
-    """Say whether line `number` is the end of a paragraph, outside every fence."""
-    fences = sum(text.lstrip().startswith(("```", "~~~")) for text in page.lines[: number - 1])
+    """Say whether line `number` belongs to a paragraph."""
     text = page.lines[number - 1].strip()
-    return bool(text) and fences % 2 == 0 and not text.startswith(("```", "~~~", "///", "#"))
+    return page.is_text[number - 1] and bool(text) and not text.startswith(("///", "#"))
 
 
 def difference(page: Page, project: Project, file: Path) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from literate.doctests import Outcome, prompted
 from literate.page import Block, Break, Example, Exercise, Prose, Quote, SourceBlock
 from literate.pressed import Pressed
-from literate.problems import Problem
+from literate.problems import PressError, Problem
 from literate.project import Project
 from literate.source import Part, Source, UnknownSymbol
 
@@ -31,7 +31,7 @@ def resolve(name: str, pressed: Pressed, project: Project) -> tuple[Source, list
         module, symbol = ".".join(words[:count]), ".".join(words[count:])
         file = project.module_file(module)
         if file.is_file():
-            source = Source(file.read_text(encoding="utf-8"), project.relative(file))
+            source = Source.of(file, project)
             return source, source.find(symbol), module
     raise UnknownSymbol(f"no module of this project has {name!r}")
 
@@ -44,6 +44,8 @@ def check_quotes(pressed: Pressed, project: Project) -> Iterator[Problem]:
                 resolve(block.name, pressed, project)
             except UnknownSymbol as error:
                 yield Problem(pressed.page.path, block.line, str(error))
+            except PressError as error:
+                yield from error.problems
 
 
 def listing(source: Source, parts: list[Part]) -> Iterator[tuple[int, str]]:
@@ -99,8 +101,7 @@ class Plain:
     def render(self) -> str:
         """Return the whole page."""
         body = [self.head(), *self.body()]
-        text = "\n".join(each.strip("\n") + "\n" for each in body if each.strip())
-        return re.sub(r"\n{3,}", "\n\n", text)
+        return "\n".join(each.strip("\n") + "\n" for each in body if each.strip())
 
     def head(self) -> str:
         """Return the title and what the reader needs to know of the page."""
@@ -130,7 +131,8 @@ class Plain:
 
     def source(self, block: SourceBlock) -> str:
         """Return the source that a block shows."""
-        assert self.pressed.entry.source is not None
+        if self.pressed.entry.source is None:
+            return ""
         runs = listing(self.pressed.entry.source, self.pressed.entry.shown.get(block.line, []))
         return "\n".join(self.code(self.pressed.entry.source, first, text) for first, text in runs)
 
@@ -140,7 +142,10 @@ class Plain:
 
     def quote(self, block: Quote) -> str:
         """Return a symbol shown again."""
-        source, parts, module = resolve(block.name, self.pressed, self.project)
+        try:
+            source, parts, module = resolve(block.name, self.pressed, self.project)
+        except (UnknownSymbol, PressError):
+            return ""  # a page that is being written; check_quotes says so
         shown = "\n".join(self.code(source, first, text) for first, text in listing(source, parts))
         return self.again(shown, block.name, module)
 

@@ -8,22 +8,23 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from literate.front import key_line
 from literate.grammar import parse
 from literate.kept import Kept
-from literate.ledger import Entry, enter, pairing
+from literate.ledger import Entry, check_holes, enter, pairing
 from literate.mutants import Mutant, mutate, run_mutants
 from literate.page import Break, Page
 from literate.pressed import Pressed
 from literate.problems import PressError, Problem
-from literate.process import Process, environment
+from literate.process import Process, stop_all
 from literate.project import Project
+from literate.render import check_quotes
 from literate.steps import steps
 
 
 def read(path: Path, project: Project, *, module_needed: bool = True) -> Page:
     """Read the page at `path`; raise PressError with what is wrong with it."""
-    text = path.read_text(encoding="utf-8")
-    return parse(text, project.relative(path), module_needed=module_needed)
+    return parse(project.text(path), project.relative(path), module_needed=module_needed)
 
 
 def press_all(
@@ -38,23 +39,53 @@ def press_all(
 
     `whole` also checks that pages and modules pair up; `prose` are pages that walk no module.
     """
-    problems: list[Problem] = []
-    pages: list[Page] = []
-    for path, needed in [*((each, True) for each in paths), *((each, False) for each in prose)]:
-        try:
-            pages.append(read(path, project, module_needed=needed))
-        except PressError as error:
-            problems += error.problems
+    pages, unread = _read_all(paths, prose, project)
+    problems = [problem for each in unread for problem in each.problems]
     if whole and not problems:
         problems += pairing([page for page in pages if page.module], project)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        futures = [pool.submit(press, page, project, cache=cache) for page in pages]
-        pressed = [future.result() for future in futures]
+    pressed = _side_by_side(pages, project, cache)
     problems += [problem for each in pressed for problem in each.problems]
     problems += _unknown_needs(pages, project)
     if problems:
-        raise Failed(problems, pressed)
+        raise Failed(problems, sorted([*pressed, *unread], key=lambda each: each.page.path))
     return pressed
+
+
+def _read_all(
+    paths: Iterable[Path], prose: Iterable[Path], project: Project
+) -> tuple[list[Page], list[Pressed]]:
+    """Return the pages, and what stands for those that cannot be read."""
+    pages: list[Page] = []
+    unread: list[Pressed] = []
+    for path, is_chapter in [*((each, True) for each in paths), *((each, False) for each in prose)]:
+        try:
+            pages.append(read(path, project, module_needed=is_chapter))
+        except PressError as error:
+            unread.append(_unread(path, project, error.problems, is_chapter))
+    return pages, unread
+
+
+def _side_by_side(pages: list[Page], project: Project, cache: bool) -> list[Pressed]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [pool.submit(press, page, project, cache=cache) for page in pages]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            # Without this, an interrupt would wait for every page that has begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop_all()
+            raise
+
+
+def _unread(path: Path, project: Project, problems: list[Problem], is_chapter: bool) -> Pressed:
+    """Return what stands for a page that cannot be read: its place and what is wrong with it."""
+    name, module = project.relative(path), ""
+    if is_chapter:
+        module = f"{project.modules}.{project.slug(path).replace('/', '.')}"
+    page = Page(name, "", {"title": path.stem, "module": module}, (), ())
+    return Pressed(
+        page, Entry(name, module, project.relative(project.module_file(module))), problems=problems
+    )
 
 
 class Failed(PressError):
@@ -69,7 +100,8 @@ def _unknown_needs(pages: list[Page], project: Project) -> Iterator[Problem]:
     for page in pages:
         for slug in page.front.get("needs", []):
             if not (project.root / project.notes / f"{slug}.md").is_file():
-                yield Problem(page.path, 1, f"needs names no page: {slug}")
+                line = key_line(page.lines, "needs")
+                yield Problem(page.path, line, f"needs names no page: {slug}")
 
 
 def press(
@@ -86,10 +118,14 @@ def press(
     """
     started = time.monotonic()
     entry = enter(page, project)
-    pressed = Pressed(page, entry, problems=list(entry.problems))
+    can_run = not entry.problems or _only_unshown(entry)
+    if entry.source:
+        entry.problems += check_holes(page, entry.source)
+    pressed = Pressed(page, entry)
+    entry.problems += check_quotes(pressed, project)
+    pressed.problems += entry.problems
     todo = list(steps(pressed, instead))
-    stopped = entry.problems and not _only_unshown(entry)
-    if not stopped and todo:
+    if can_run and todo:
         kept = Kept(page, project, todo, pressed.skipped) if cache and instead is None else None
         if kept is None or not kept.load(pressed):
             Process(pressed, project, todo).run()
@@ -115,7 +151,7 @@ def _catch_mutants(pressed: Pressed, project: Project) -> None:
         return
     mutants = [mutate(source, block, pressed.page.path) for _, block in blocks]
     test_file = project.test_file(project.slug(project.root / pressed.page.path))
-    verdicts = run_mutants(mutants, pressed.page.module, test_file, project, environment())
+    verdicts = run_mutants(mutants, pressed.page.module, source.text, test_file, project)
     for (index, block), mutant, verdict in zip(blocks, mutants, verdicts, strict=True):
         pressed.results.setdefault(index, {})["caught"] = verdict.message
         pressed.results[index]["mutation"] = _mutation_diff(mutant)

@@ -11,9 +11,14 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+
+from literate.problems import PressError, Problem
+from literate.project import Project
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -32,18 +37,18 @@ class Part:
     @property
     def start(self) -> int:
         """The first line that is not blank."""
-        blank = next((i for i, line in enumerate(self.lines) if line.strip()), 0)
-        return self.first + blank
-
-    @property
-    def text(self) -> str:
-        """The lines as a page shows them: without the blank ones around."""
-        return "".join(self.lines).strip("\n") + "\n"
+        return self.first + next((i for i, line in enumerate(self.lines) if line.strip()), 0)
 
     @property
     def end(self) -> int:
         """The last line that is not blank."""
-        return self.start + self.text.count("\n") - 1
+        return self.last - next((i for i, line in enumerate(self.lines[::-1]) if line.strip()), 0)
+
+    @property
+    def text(self) -> str:
+        """The lines as a page shows them: without the blank ones around."""
+        shown = self.lines[self.start - self.first : self.end - self.first + 1]
+        return "".join(shown).rstrip("\n") + "\n"
 
     @property
     def code_lines(self) -> int:
@@ -61,8 +66,19 @@ class Source:
     def __init__(self, text: str, path: str) -> None:
         self.path = path
         self.text = text
-        self.lines = text.splitlines(keepends=True)
+        # Lines as the parser counts them: a form feed does not end one, unlike for splitlines.
+        self.lines = io.StringIO(text).readlines()
         self.tree = ast.parse(text, path)
+
+    @classmethod
+    def of(cls, file: Path, project: Project) -> Source:
+        """Read a module's file; raise PressError if that is not possible."""
+        path = project.relative(file)
+        try:
+            return cls(project.text(file), path)
+        except SyntaxError as error:
+            what = Problem(path, error.lineno or 1, f"syntax error: {error.msg}")
+        raise PressError([what])
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -82,12 +98,14 @@ class Source:
     @cached_property
     def classes(self) -> dict[str, list[Part]]:
         """For each class with methods: its head, then its methods."""
-        nodes = [node for node in self.tree.body if isinstance(node, ast.ClassDef)]
-        cut = {node.name: self._members(node) for node in nodes}
+        cut: dict[str, list[Part]] = {}
+        for node in self.tree.body:
+            whole = next(part for part in self.parts if part.first <= node.lineno <= part.last)
+            if isinstance(node, ast.ClassDef) and whole.name == node.name:
+                cut.setdefault(node.name, self._members(node, whole))
         return {name: parts for name, parts in cut.items() if len(parts) > 1}
 
-    def _members(self, node: ast.ClassDef) -> list[Part]:
-        whole = next(part for part in self.parts if part.name == node.name)
+    def _members(self, node: ast.ClassDef, whole: Part) -> list[Part]:
         named = list(_named(node.body, top=False))
         methods = [
             (f"{node.name}.{name}" if name else "", first, last) for name, first, last in named
@@ -95,7 +113,8 @@ class Source:
         while methods and not methods[0][0]:
             methods.pop(0)
         above = methods[0][1] - 1 if methods else whole.last
-        while self.lines[above - 1].lstrip()[:1] in ("", "#"):
+        stated = max((last for _, _, last in named if last <= above), default=0)
+        while above > stated and self.lines[above - 1].lstrip()[:1] in ("", "#"):
             above -= 1
         head = (f"class {node.name}", _start(node), above)
         return _cut(self.lines, whole.first, whole.last, [head, *methods])
@@ -111,8 +130,20 @@ class Source:
             raise UnknownSymbol(self._unknown(name))
         return found
 
+    def function(self, name: str) -> Definition:
+        """Return the function or method called `name`; raise UnknownSymbol if there is none."""
+        body: list[ast.stmt] = self.tree.body
+        found: Definition | None = None
+        for word in name.split("."):
+            named = (node for node in body if isinstance(node, DEFINITIONS) and node.name == word)
+            found = next(named, None)
+            body = found.body if found else []
+        if found is None or isinstance(found, ast.ClassDef):
+            raise UnknownSymbol(f"{self.path} has no function {name!r} to take the body out of")
+        return found
+
     def _unknown(self, name: str) -> str:
-        every = [part.name for part in self.parts] + ["the constants"]
+        every = [part.name for part in self.parts] + ["the constants"] * bool(self.constants)
         every += [part.name for parts in self.classes.values() for part in parts]
         close = difflib.get_close_matches(name, every, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
@@ -125,7 +156,7 @@ Span = tuple[str, int, int]
 
 def _named(statements: list[ast.stmt], *, top: bool) -> Iterator[Span]:
     """Name the statements of a module (`top`) or of a class."""
-    previous = ""
+    known: set[str] = set()
     imports_open = top
     for index, statement in enumerate(statements):
         name = ""
@@ -137,9 +168,9 @@ def _named(statements: list[ast.stmt], *, top: bool) -> Iterator[Span]:
             name = "the imports"
         elif top and (assigned := _assigned(statement)):
             name, imports_open = assigned, False
-        # Overloads and property accessors repeat a name; they are one part.
-        yield ("" if name == previous else name), _start(statement), statement.end_lineno or 0
-        previous = name or previous
+        # Overloads and property accessors repeat a name; what repeats one has none of its own.
+        yield ("" if name in known else name), _start(statement), statement.end_lineno or 0
+        known.add(name)
 
 
 def _assigned(statement: ast.stmt) -> str:
@@ -167,8 +198,8 @@ def _cut(lines: list[str], first: int, last: int, named: list[Span]) -> list[Par
     """Divide lines `first`..`last` among the named spans; what stands between goes to the next."""
     parts: list[Part] = []
     begin = first
-    for name, _, end in named:
-        if parts and (not name or end < begin):
+    for name, start, end in named:
+        if parts and (not name or start < begin):
             # A docstring below a constant, a second statement on the line: no part of its own.
             grown = max(end, parts[-1].last)
             body = tuple(lines[parts[-1].first - 1 : grown])
@@ -176,6 +207,8 @@ def _cut(lines: list[str], first: int, last: int, named: list[Span]) -> list[Par
         else:
             parts.append(Part(name or "the start", begin, end, tuple(lines[begin - 1 : end])))
         begin = parts[-1].last + 1
+    if not parts and last >= first:
+        parts.append(Part("the start", first, last, tuple(lines[first - 1 : last])))
     if parts and parts[-1].last < last:
         body = tuple(lines[parts[-1].first - 1 : last])
         parts[-1] = replace(parts[-1], last=last, lines=body)

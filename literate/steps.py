@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from literate import doctests, needs
 from literate.mutants import mutate
-from literate.page import Break, Example, Exercise, SourceBlock
+from literate.page import Break, Example, Exercise, Fence, SourceBlock
 from literate.pressed import Json, Pressed
 from literate.problems import PressError, Problem
 from literate.source import Source
@@ -22,16 +23,21 @@ def steps(pressed: Pressed, instead: Path | None) -> Iterator[Json]:
         whole = {"kind": "source", "block": -1, "line": 1, "pieces": [[1, text]]}
         yield whole | {"file": str(instead)}
     for index, block in enumerate(page.blocks):
-        wanted = page.requires + (block.requires if isinstance(block, Example) else ())
-        lacking = needs.lacking(wanted)
-        if lacking and isinstance(block, Example | Exercise | Break):
-            pressed.skipped[index] = lacking
-            if needs.real_required():
-                pressed.problems.append(Problem(page.path, block.line, lacking))
+        lacking = needs.lacking(page.requires + _required(block))
+        if lacking:
+            if isinstance(block, Example | Exercise | Break):
+                pressed.skipped[index] = lacking
+                if needs.real_required():
+                    pressed.problems.append(Problem(page.path, block.line, lacking))
             continue
         step = _step(block, pressed, source, instead is not None)
         if step:
             yield {"block": index, "line": block.line, "limit": None, **step}
+
+
+def _required(block: object) -> tuple[str, ...]:
+    example = block.look if isinstance(block, Break) else block
+    return example.requires if isinstance(example, Example) else ()
 
 
 def _step(block: object, pressed: Pressed, source: Source | None, replaced: bool) -> Json | None:
@@ -41,8 +47,10 @@ def _step(block: object, pressed: Pressed, source: Source | None, replaced: bool
         pieces = [[part.start, part.text] for part in parts]
         return {"kind": "source", "pieces": pieces} if pieces else None
     if isinstance(block, Example):
-        return {"kind": "example", "limit": block.limit, **_examples(block, pressed)}
+        return {"kind": "example", "limit": block.limit, **_examples(block.fence, pressed)}
     if isinstance(block, Exercise):
+        if not _examples(block.check, pressed)["text"]:
+            return None
         fences = {"starter": block.starter, "check": block.check, "solution": block.solution}
         return {"kind": "exercise"} | {k: [each.first, each.text] for k, each in fences.items()}
     if isinstance(block, Break) and source and not replaced:
@@ -50,13 +58,20 @@ def _step(block: object, pressed: Pressed, source: Source | None, replaced: bool
     return None
 
 
-def _examples(block: Example, pressed: Pressed) -> Json:
+def _examples(fence: Fence, pressed: Pressed) -> Json:
     try:
-        doctests.parse(block.fence.text)
+        doctests.parse(fence.text)
     except ValueError as error:
-        pressed.problems.append(Problem(pressed.page.path, block.line, f"not a doctest: {error}"))
-        return {"first": block.fence.first, "text": ""}
-    return {"first": block.fence.first, "text": block.fence.text}
+        pressed.problems.append(Problem(pressed.page.path, *_ill_formed(str(error), fence)))
+        return {"first": fence.first, "text": ""}
+    return {"first": fence.first, "text": fence.text}
+
+
+def _ill_formed(error: str, fence: Fence) -> tuple[int, str]:
+    """Return the page's line, and what the parser says of it without its own line number."""
+    found = re.match(r"line (\d+) of the .*? for the block (.*)", error, re.DOTALL)
+    at, what = (int(found[1]), found[2]) if found else (0, error)
+    return fence.line + at, f"not a doctest: it {what}"
 
 
 def _break_step(block: Break, pressed: Pressed, source: Source) -> Json | None:
@@ -67,5 +82,5 @@ def _break_step(block: Break, pressed: Pressed, source: Source) -> Json | None:
         return None
     if block.look is None:
         return None
-    look = _examples(block.look, pressed)
-    return {"kind": "break", "piece": [mutant.part.start, mutant.piece], **look}
+    look = _examples(block.look.fence, pressed)
+    return {"kind": "break", "limit": block.look.limit, "piece": mutant.piece, **look}

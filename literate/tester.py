@@ -20,11 +20,14 @@ from typing import Any
 
 import pytest
 
-from literate.project import loaded_files
+from literate.doctests import without_addresses
+from literate.project import distrust_fresh_bytecode, loaded_files
 
-OPTIONS = ["-x", "-q", "--import-mode=importlib", "-p", "no:literate", "-p", "no:cacheprovider"]
-# pytest would rewrite the press's own assertions, and warns that it is loaded already.
-OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+OPTIONS = [
+    *("-x", "-q", "--import-mode=importlib", "-p", "no:literate", "-p", "no:cacheprovider"),
+    # pytest would rewrite the press's own assertions, and warns that it is loaded already.
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+]
 MESSAGE_LIMIT = 4000
 """Characters of a failing test's message that are kept."""
 
@@ -43,7 +46,7 @@ class _FromText(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.util.spec_from_file_location(fullname, self.file, loader=self)
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self.text, self.file, "exec"), vars(module))
+        exec(compile(self.text, self.file, "exec", dont_inherit=True), vars(module))
 
 
 class _Listener:
@@ -52,19 +55,23 @@ class _Listener:
     def __init__(self) -> None:
         self.passed = 0
         self.failures: list[str] = []
+        self.idle: list[str] = []
+        """Why tests could not be collected, or were skipped."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             name = report.nodeid.rpartition("::")[2]
             crash = getattr(report.longrepr, "reprcrash", None)
             message = crash.message if crash else str(report.longrepr)
-            self.failures.append(f"{name}: {message}"[:MESSAGE_LIMIT])
+            self.failures.append(without_addresses(f"{name}: {message}")[:MESSAGE_LIMIT])
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            self.idle.append(report.longrepr[2])
         elif report.when == "call" and report.passed:
             self.passed += 1
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.failures.append(f"{report.nodeid}: {report.longrepr}"[:MESSAGE_LIMIT])
+            self.idle.append(str(report.longrepr)[:MESSAGE_LIMIT])
 
 
 def _try(module: str, file: str, text: str, test: str) -> dict[str, Any]:
@@ -78,13 +85,15 @@ def _try(module: str, file: str, text: str, test: str) -> dict[str, Any]:
     if status == pytest.ExitCode.OK and listener.passed:
         return {"passed": True}
     name = test.rpartition("/")[2]
-    return {"problem": f"the test {name} does not run: pytest says {pytest.ExitCode(status).name}"}
+    why = "\n".join(listener.idle) or f"pytest says {pytest.ExitCode(status).name}"
+    return {"problem": f"the test {name} does not run", "message": why}
 
 
 def main() -> None:
     """Do the job on standard input."""
     job = json.load(sys.stdin)
     sys.path.insert(0, job["root"])
+    distrust_fresh_bytecode()
     verdicts: list[Any] = []
     for text, test in job["mutants"]:
         reader, writer = os.pipe()

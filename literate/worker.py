@@ -11,15 +11,15 @@ import dataclasses
 import importlib
 import importlib.util
 import json
-import linecache
 import os
 import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from literate.doctests import Outcome, Session, not_yet
-from literate.project import loaded_files
+from literate.doctests import Outcome, not_yet
+from literate.project import distrust_fresh_bytecode, loaded_files
+from literate.session import Session
 
 Json = dict[str, Any]
 
@@ -30,8 +30,6 @@ class Worker:
     def __init__(self, job: Json, say: Callable[[Json], None]) -> None:
         self.job = job
         self.say = say
-        lines = [line + "\n" for line in job["text"].splitlines()]
-        linecache.cache[job["page"]] = (len(job["text"]), None, lines, job["page"])
         self.module = _blank_module(job["module"], job["file"])
         self.session = Session(vars(self.module), job["page"])
 
@@ -42,6 +40,7 @@ class Worker:
             line = step["line"]
             result = getattr(self, "do_" + step["kind"])(step)
             self.say({"event": "result", "block": step["block"], **result})
+        self._start(line, None)
         left = self.session.close()
         self.say(
             {
@@ -60,27 +59,26 @@ class Worker:
         self._start(step["line"], None)
         file = step.get("file", self.job["file"])
         for first, text in step["pieces"]:
-            try:
-                self.session.execute(text, first, file)
-            except Exception as error:
-                detail = Session({}, file).traceback(error)
-                return {"problems": [(step["line"], "the module's code raised", detail)]}
+            if report := self._execute(text, first, file):
+                return {"problems": [(step["line"], "the module's code raised", report)]}
         return {}
+
+    def _execute(self, text: str, first: int, file: str | None = None) -> str:
+        """Run statements; return the traceback or the warnings raised, "" for neither."""
+        try:
+            return self.session.execute(text, first, file)
+        except BaseException as error:
+            return self.session.traceback(error, file)
 
     def do_example(self, step: Json) -> Json:
         """Run a block of examples."""
-        outcomes: list[Outcome] = []
-        self._start(step["first"], step["limit"])
-        for outcome in self.session.run(step["text"], step["first"]):
-            outcomes.append(outcome)
-            # The next one may hang: say where we are before it starts.
-            after = outcome.line + (outcome.source + outcome.want).count("\n")
-            self._start(after, step["limit"])
-        return _judged(outcomes)
+        self.session.begins = lambda line: self._start(line, step["limit"])
+        return _judged(list(self.session.run(step["text"], step["first"])))
 
     def do_exercise(self, step: Json) -> Json:
         """Try starter and solution against the check, each in a copy of this process."""
-        self._start(step["line"], step["limit"])
+        self.session.begins = lambda line: None
+        self._start(step["starter"][0], step["limit"])
         starter = _in_child(lambda: self._attempt(step["starter"], step["check"]))
         self._start(step["solution"][0], step["limit"])
         solution = _in_child(lambda: self._attempt(step["solution"], step["check"]))
@@ -97,10 +95,8 @@ class Worker:
 
     def _attempt(self, code: tuple[int, str], check: tuple[int, str]) -> Json:
         """Return how `check` judges `code`: the report of the first failure, "" if none."""
-        try:
-            self.session.execute(code[1], code[0])
-        except Exception as error:
-            return {"report": self.session.traceback(error), "raised": True}
+        if report := self._execute(code[1], code[0]):
+            return {"report": report, "raised": True}
         for outcome in self.session.run(check[1], check[0]):
             if not outcome.ok:
                 return {"report": not_yet(outcome), "raised": False}
@@ -108,13 +104,20 @@ class Worker:
 
     def do_break(self, step: Json) -> Json:
         """Run the examples of a break block in a copy of this process that has the mutation."""
-        self._start(step["line"], step["limit"])
+        self._start(step["first"], step["limit"])
+        self.session.begins = lambda line: self._start(line, step["limit"])
 
         def look() -> Json:
-            self.session.execute(step["piece"][1], step["piece"][0], self.job["file"])
+            if report := self._execute(step["piece"][1], step["piece"][0], self.job["file"]):
+                return {"problems": [(step["line"], "the mutated code raised", report)]}
             return _judged(list(self.session.run(step["text"], step["first"])))
 
-        return _in_child(look)
+        answer = _in_child(look)
+        if "raised" in answer:
+            return {
+                "problems": [(step["first"], "the example did something else", answer["report"])]
+            }
+        return answer
 
 
 def _judged(outcomes: list[Outcome]) -> Json:
@@ -158,7 +161,7 @@ def _in_child(work: Callable[[], Json]) -> Json:
     _, status = os.waitpid(child, 0)
     if status or not text:
         died = f"it ended its process with status {os.waitstatus_to_exitcode(status)}"
-        return {"report": died, "raised": False, "problems": [(1, died, "")]}
+        return {"report": died, "raised": False}
     return json.loads(text)
 
 
@@ -173,7 +176,9 @@ def _note_open(event: str, arguments: tuple[Any, ...]) -> None:
 def main() -> None:
     """Run the job on standard input."""
     job = json.load(sys.stdin)
+    os.set_inheritable(int(sys.argv[1]), False)
     sys.path[:0] = [job["root"]]
+    distrust_fresh_bytecode()
     sys.addaudithook(_note_open)
     with (
         open(int(sys.argv[1]), "w", encoding="utf-8", buffering=1) as answers,

@@ -1,0 +1,76 @@
+"""What the press adds to a site, without its builder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from literate.run import Failed, press_all
+from literate.site import extras, has_examples, llms, pages, tooltips
+
+if TYPE_CHECKING:
+    from conftest import Toy
+
+GLOSSARY = """\
+# Glossary
+
+`ring`
+:   A [list](index.md) that *ends* where
+    it begins{ .x }.
+
+Two words
+:   Defined.
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("```pycon\n>>> 1\n```\n", True),
+        ("    ```pycon x\n", True),
+        ("```text\n```\n", False),
+        ("", False),
+    ],
+)
+def test_a_page_of_docs_may_have_examples(toy: Toy, text: str, expected: bool) -> None:
+    assert has_examples(toy.write("docs/x.md", text)) is expected
+
+
+def test_terms_become_tooltips_everywhere_but_in_the_glossary(toy: Toy) -> None:
+    docs = toy.write("docs/glossary.md", GLOSSARY).parent
+    assert tooltips(docs, "toy/m.md") == (
+        "*[ring]: A list that ends where it begins.\n*[Two words]: Defined."
+    )
+    assert tooltips(docs, "glossary.md") == ""
+    assert tooltips(toy.root, "toy/m.md") == ""
+
+
+def test_a_chapter_becomes_its_page_and_its_module_whole(toy: Toy) -> None:
+    docs = toy.write("docs/index.md", "<!-- ledger -->\n").parent
+    pressed = press_all(toy.project.pages(), toy.project)
+    made = pages(pressed, toy.project, docs)
+    assert sorted(made) == ["index.md", "toy/m.md", "toy/m.py.md"]
+    assert toy.read("chapters/toy/m.py") in made["toy/m.py.md"]
+    assert "| [M](toy/m.md) | `chapters/toy/m.py` | 7 of 7 | 1 | 0 | 0 |" in made["index.md"]
+    assert sorted(name for name in extras(pressed, toy.project) if "assets" not in name) == [
+        "downloads/toy/m.ipynb",
+        "downloads/toy/m.md",
+        "downloads/toy/m.py",
+        "ledger.json",
+        "llms.txt",
+    ]
+    assert "- [M](downloads/toy/m.md): \n" in llms(pressed, toy.project)
+
+
+@pytest.mark.parametrize(
+    "text", ["Text.\n", "---\ntitle: M\nmodule: chapters.lost\n---\n```source x\n```\n"]
+)
+def test_a_page_that_is_being_written_has_its_place(toy: Toy, text: str) -> None:
+    toy.write(toy.name, text)
+    docs = toy.write("docs/index.md", "# X\n").parent
+    with pytest.raises(Failed) as failed:
+        press_all(toy.project.pages(), toy.project)
+    made = pages(failed.value.pressed, toy.project, docs)
+    assert made["toy/m.md"].count("!!! failure") == 1
+    assert "downloads/toy/m.md" not in extras(failed.value.pressed, toy.project)
