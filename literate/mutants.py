@@ -11,7 +11,7 @@ from pathlib import Path
 
 from literate.page import Break
 from literate.problems import PressError, Problem
-from literate.process import started
+from literate.process import end, send, start
 from literate.project import Project
 from literate.source import Part, Source, UnknownSymbol
 
@@ -131,11 +131,14 @@ def _ask(tries: list[tuple[str, str]], module: str, project: Project) -> list[Ve
     }
     # A file and no pipe: nobody reads while the tests run, and a pipe may be too small.
     with tempfile.TemporaryFile() as answers:
-        output, folder = subprocess.DEVNULL, project.root
-        with started("literate.tester", answers.fileno(), job, folder, output) as process:
-            try:
-                process.wait(LIMIT)
-            except subprocess.TimeoutExpired:
-                return []
+        output, folder = subprocess.DEVNULL, str(project.root)
+        process = start("literate.tester", answers.fileno(), folder, output)
+        try:
+            send(process, job)
+            process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            return []
+        finally:
+            end(process)
         answers.seek(0)
         return [Verdict(**each) for each in json.loads(answers.read() or "[]")]

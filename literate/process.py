@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -10,8 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Generator
 from pathlib import Path
 
 from literate.pressed import Json, Pressed
@@ -43,7 +44,7 @@ FIXED_ENVIRONMENT = {
 def environment() -> dict[str, str]:
     """Return the environment of a page's process."""
     kept = {name: value for name, value in os.environ.items() if not _machine_bound(name)}
-    return kept | FIXED_ENVIRONMENT
+    return kept | FIXED_ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 def _machine_bound(name: str) -> bool:
@@ -55,18 +56,15 @@ def _machine_bound(name: str) -> bool:
 _running: set[subprocess.Popen[bytes]] = set()
 
 
-@contextlib.contextmanager
-def started(
-    module: str, answers: int, job: Json, folder: Path, output: int
-) -> Generator[subprocess.Popen[bytes]]:
-    """Start `python -m MODULE ANSWERS` with `job` on its standard input; leave nothing of it.
+def start(module: str, answers: int, folder: str, output: int) -> subprocess.Popen[bytes]:
+    """Start `python -m MODULE ANSWERS`, which waits for its job on standard input.
 
     What it prints goes to the file descriptor `output`, what it has to say to `answers`.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", module, str(answers)],
         cwd=folder,
-        env=environment() | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=output,
@@ -74,21 +72,83 @@ def started(
         start_new_session=True,
     )
     _running.add(process)
-    try:
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), process.stdin as stream:
-            stream.write(json.dumps(job).encode())
-        yield process
-    finally:
-        _kill(process)
-        process.wait()
-        _running.discard(process)
+    return process
+
+
+def send(process: subprocess.Popen[bytes], job: Json) -> None:
+    """Give a waiting process its job."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+        stream.write(json.dumps(job).encode())
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and whatever it started."""
+    _kill(process)
+    process.wait()
+    _running.discard(process)
 
 
 def stop_all() -> None:
     """End every process that is running: the press was interrupted."""
     for process in list(_running):
         _kill(process)
+
+
+class Worker:
+    """A worker's process: started, and waiting for its job in a folder of its own."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="page-")
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115  close() closes it
+        reader, writer = os.pipe()
+        self.answers = reader
+        self.process = start("literate.worker", writer, self.folder.name, self.output.fileno())
+        os.close(writer)
+
+    def close(self) -> None:
+        """Leave nothing of it behind."""
+        end(self.process)
+        os.close(self.answers)
+        self.output.close()
+        self.folder.cleanup()
+
+    def printed(self) -> str:
+        """Return the end of what it printed past its examples: a traceback, if it died."""
+        self.output.seek(0)
+        return self.output.read()[-4000:].decode(errors="replace").strip()
+
+
+class Spare:
+    """Keeps one worker started ahead: it loads what every page needs while another page runs."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.worker: Worker | None = None
+        atexit.register(self.drop)
+
+    def take(self) -> Worker:
+        """Return a worker that no page has used."""
+        with self.lock:
+            worker, self.worker = self.worker, None
+        if worker and worker.process.poll() is None:
+            return worker
+        return Worker()
+
+    def prepare(self) -> None:
+        """Start the next worker, unless there is one."""
+        with self.lock:
+            self.worker = self.worker or Worker()
+
+    def drop(self) -> None:
+        """End the worker that nobody took."""
+        with self.lock:
+            worker, self.worker = self.worker, None
+        if worker:
+            worker.close()
+
+
+spare = Spare()
 
 
 class Process:
@@ -108,28 +168,23 @@ class Process:
             "root": str(project.root),
             "limit": float(limit),
             "steps": steps,
+            "environment": environment(),
         }
 
     def run(self) -> None:
-        """Start the worker in a folder of its own, listen to it, leave nothing behind."""
-        reader, writer = os.pipe()
-        with (
-            tempfile.TemporaryDirectory(prefix="page-") as folder,
-            tempfile.TemporaryFile() as errors,
-            open(reader, "rb", buffering=0) as answers,
-        ):
-            output = errors.fileno()
-            with started("literate.worker", writer, self.job, Path(folder), output) as process:
-                os.close(writer)
-                ended = self._listen(answers.fileno())
-                if not ended:
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(GRACE)
+        """Give the job to a worker, listen to it, leave nothing behind."""
+        worker = spare.take()
+        try:
+            send(worker.process, self.job)
+            spare.prepare()
+            ended = self._listen(worker.answers)
             if not ended:
-                errors.seek(0)
-                tail = errors.read()[-4000:].decode(errors="replace").strip()
-                died = f"the page's process died with {_status(process.returncode)}"
-                self._problem(self.line, died, tail)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(GRACE)
+                died = f"the page's process died with {_status(worker.process.poll())}"
+                self._problem(self.line, died, worker.printed())
+        finally:
+            worker.close()
 
     def _listen(self, reader: int) -> bool:
         """Take the worker's messages until it is done (True), dies (False) or hangs (True)."""
@@ -184,5 +239,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _status(code: int) -> str:
+def _status(code: int | None) -> str:
+    if code is None:
+        return "its pipe closed"
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

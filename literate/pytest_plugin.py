@@ -8,7 +8,6 @@ running, side by side, as soon as the collection is done.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,15 @@ from literate.page import Break, Example, Exercise, Page
 from literate.pressed import Pressed
 from literate.problems import PressError, Problem
 from literate.project import Project
+from literate.pytest_summary import pytest_runtest_logreport, pytest_terminal_summary
 from literate.run import press, read
+
+__all__ = [
+    "pytest_collect_file",
+    "pytest_runtest_logreport",
+    "pytest_runtestloop",
+    "pytest_terminal_summary",
+]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -34,6 +41,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if file_path.suffix != ".md" or not inside:
         return None
     return PageFile.from_parent(parent, path=file_path)  # pyright: ignore[reportUnknownMemberType]
+
+
+POOL = pytest.StashKey[tuple[ThreadPoolExecutor, set[Any]]]()
+"""Where pages run, and which of them have a notebook to run too."""
 
 
 @dataclass
@@ -71,13 +82,15 @@ class PageFile(pytest.File):
         item.line = line
         return item
 
-    def start(self, pool: ThreadPoolExecutor, notebook: bool) -> None:
-        """Start running the page, and its notebook."""
-        project = Project.find(self.config.rootpath)
-        result = pool.submit(press, self.page, project, cache=False)
-        self.running = Running(project, self.page, result)
-        if notebook:
-            self.running.executed = pool.submit(_execute, self.running)
+    def run(self, pool: ThreadPoolExecutor, notebook: bool) -> Running:
+        """Return the run of the page, and of its notebook; the first call starts them."""
+        if self.running is None:
+            project = Project.find(self.config.rootpath)
+            result = pool.submit(press, self.page, project, cache=False)
+            self.running = Running(project, self.page, result)
+            if notebook:
+                self.running.executed = pool.submit(_execute, self.running)
+        return self.running
 
 
 def _kind(block: object) -> str:
@@ -104,9 +117,9 @@ class PageItem(pytest.Item):
 
     def run_of_page(self) -> Running:
         """Return the page's run."""
-        running = getattr(self.parent, "running", None)
-        assert isinstance(running, Running)
-        return running
+        assert isinstance(self.parent, PageFile)
+        pool, notebooks = self.config.stash[POOL]
+        return self.parent.run(pool, self.parent in notebooks)
 
     def problems(self) -> list[Problem]:
         """Return what is wrong; skip the test if the machine cannot tell."""
@@ -205,58 +218,17 @@ def _execute(running: Running) -> list[Problem]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Start the collected pages before the first test."""
-    wanted: dict[PageFile, bool] = {}
-    for item in session.items:
-        if isinstance(item, PageItem) and isinstance(item.parent, PageFile):
-            notebook = isinstance(item, NotebookItem)
-            wanted[item.parent] = wanted.get(item.parent, False) or notebook
+    """Start the collected pages before the first test.
+
+    A process of pytest-xdist has collected all pages, and starts those that it is given.
+    """
+    items = [item for item in session.items if isinstance(item, PageItem)]
+    pages = [item.parent for item in items if isinstance(item.parent, PageFile)]
+    notebooks = {item.parent for item in items if isinstance(item, NotebookItem)}
+    shared = hasattr(session.config, "workerinput")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        if not session.config.option.collectonly:
-            for page, notebook in wanted.items():
-                page.start(pool, notebook)
+        session.config.stash[POOL] = pool, notebooks
+        if not shared and not session.config.option.collectonly:
+            for page in dict.fromkeys(pages):
+                page.run(pool, page in notebooks)
         return (yield)
-
-
-KINDS = ["examples", "exercises", "mutations", "tests", "notebook"]
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Count what passed, by chapter."""
-    if report.when == "call" and report.passed:
-        _counts.setdefault(_chapter(report.nodeid), Counter())[_counted(report.nodeid)] += 1
-
-
-_counts: dict[str, Counter[str]] = {}
-
-
-def _chapter(nodeid: str) -> str:
-    """Return `<system>/<module>` for a page's or a test file's item."""
-    path = Path(nodeid.partition("::")[0])
-    return f"{path.parent.name}/{path.stem.removeprefix('test_')}"
-
-
-def _counted(nodeid: str) -> str:
-    path, _, name = nodeid.partition("::")
-    if not path.endswith(".md"):
-        return "tests"
-    words = {": example": "examples", ": exercise": "exercises", ": break it": "mutations"}
-    kind = next((kind for word, kind in words.items() if word in name), "")
-    return kind or ("notebook" if name == "notebook" else "ledger")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say, per chapter, what was verified."""
-    chapters = {name: count for name, count in sorted(_counts.items()) if _has_page(count)}
-    if not chapters:
-        return
-    terminalreporter.section("verified, by chapter")
-    width = max(map(len, chapters))
-    terminalreporter.write_line(" " * width + "".join(f"{kind:>11}" for kind in KINDS))
-    for name, count in chapters.items():
-        numbers = "".join(f"{count[kind]:>11}" for kind in KINDS)
-        terminalreporter.write_line(f"{name:<{width}}{numbers}")
-
-
-def _has_page(count: Counter[str]) -> bool:
-    return any(count[kind] for kind in (*KINDS[:3], "notebook", "ledger"))

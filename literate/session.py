@@ -4,7 +4,6 @@ from __future__ import annotations
 import __future__
 
 import ast
-import asyncio
 import gc
 import inspect
 import io
@@ -17,10 +16,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from doctest import Example
 from types import CodeType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from literate.doctests import Outcome, judge, last_line, parse, shown_traceback
 from literate.problems import mismatch
+
+if TYPE_CHECKING:
+    import asyncio
 
 OUTPUT_LIMIT = 1_000_000
 """Characters that one example may print."""
@@ -48,8 +50,8 @@ class Session:
         self.namespace = namespace
         self.filename = filename
         self.begins: Callable[[int], None] = lambda line: None
-        self.runner = asyncio.Runner()
-        self.awaited = False
+        self.runner: asyncio.Runner | None = None
+        """Made for the first example that awaits: most pages have none."""
         self.defined = set(namespace)
         """The names that no example has bound."""
         self.seen: list[str] = []
@@ -126,20 +128,24 @@ class Session:
 
     def close(self) -> list[str]:
         """End the event loop; return what was left undone."""
-        left: list[str] = []
-        tasks: set[asyncio.Task[Any]] = set()
-        if self.awaited:
-            tasks = asyncio.all_tasks(self.runner.get_loop())
-            for task in tasks:
-                coroutine = getattr(task.get_coro(), "__qualname__", "a coroutine")
-                left.append(f"the task {task.get_name()} ({coroutine}) is still pending")
+        tasks = self._tasks()
+        left = sorted(map(_pending, tasks))
         with self._watched([]):
             # What only an example's name kept alive says now what it has to say.
             for name in reversed([each for each in self.namespace if each not in self.defined]):
                 del self.namespace[name]
             gc.collect()
-            self.runner.close()
-        return sorted(left) + self.trouble
+            if self.runner:
+                self.runner.close()
+        return left + self.trouble
+
+    def _tasks(self) -> set[asyncio.Task[Any]]:
+        """Return the tasks that have not ended."""
+        if self.runner is None:
+            return set()
+        import asyncio
+
+        return asyncio.all_tasks(self.runner.get_loop())
 
     def _compile(self, text: str, first: int, filename: str, mode: str) -> CodeType:
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -157,10 +163,16 @@ class Session:
     def _perform(self, code: CodeType) -> None:
         result = eval(code, self.namespace)
         if code.co_flags & inspect.CO_COROUTINE:
-            if not self.awaited:
-                self.awaited = True
-                self.runner.get_loop().set_exception_handler(self._loop_trouble)
-            self.runner.run(result)
+            self._loop().run(result)
+
+    def _loop(self) -> asyncio.Runner:
+        # Loading asyncio takes a third of a worker's start.
+        import asyncio
+
+        if self.runner is None:
+            self.runner = asyncio.Runner()
+            self.runner.get_loop().set_exception_handler(self._loop_trouble)
+        return self.runner
 
     def _loop_trouble(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         raised = f": {context['exception']!r}" if "exception" in context else ""
@@ -200,6 +212,11 @@ def _rich(value: Any) -> dict[str, str]:
     methods = {"image/svg+xml": "_repr_svg_", "text/html": "_repr_html_"}
     made = {mime: getattr(value, name)() for mime, name in methods.items() if hasattr(value, name)}
     return {mime: text for mime, text in made.items() if text and isinstance(text, str)}
+
+
+def _pending(task: asyncio.Task[Any]) -> str:
+    coroutine = getattr(task.get_coro(), "__qualname__", "a coroutine")
+    return f"the task {task.get_name()} ({coroutine}) is still pending"
 
 
 def _name_and_message(error: BaseException) -> tuple[str, str]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from literate.project import Project
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 FOLDER = ".cache/literate/outcomes"
 
@@ -50,6 +51,11 @@ def _deciding(project: Project, test_file: Path) -> Iterator[Path]:
 
 
 def _run(tests: list[str], root: Path) -> dict[str, str]:
+    # Needed the first time only, and slower to load than what is kept is to read.
+    import subprocess
+    import tempfile
+    from xml.etree import ElementTree
+
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "-p", "no:literate", "-p", "no:cacheprovider", f"--junitxml={report}"]
@@ -60,7 +66,7 @@ def _run(tests: list[str], root: Path) -> dict[str, str]:
         return _counted(ElementTree.parse(report).iter("testcase"))
 
 
-def _counted(cases: Iterable[ElementTree.Element]) -> dict[str, str]:
+def _counted(cases: Iterable[Element]) -> dict[str, str]:
     counts: dict[str, Counter[str]] = {}
     for case in cases:
         name = case.get("name", "").partition("[")[0]

@@ -78,10 +78,13 @@ class Worker:
     def do_exercise(self, step: Json) -> Json:
         """Try starter and solution against the check, each in a copy of this process."""
         self.session.begins = lambda line: None
+        # Both at once: they share nothing, and most machines have two processors.
+        first = _Child(lambda: self._attempt(step["starter"], step["check"]))
+        second = _Child(lambda: self._attempt(step["solution"], step["check"]))
         self._start(step["starter"][0], step["limit"])
-        starter = _in_child(lambda: self._attempt(step["starter"], step["check"]))
+        starter = first.answer()
         self._start(step["solution"][0], step["limit"])
-        solution = _in_child(lambda: self._attempt(step["solution"], step["check"]))
+        solution = second.answer()
         problems: list[tuple[int, str, str]] = []
         if starter["raised"]:
             message = "the exercise's starter raises before its check"
@@ -112,7 +115,7 @@ class Worker:
                 return {"problems": [(step["line"], "the mutated code raised", report)]}
             return _judged(list(self.session.run(step["text"], step["first"])))
 
-        answer = _in_child(look)
+        answer = _Child(look).answer()
         if "raised" in answer:
             return {
                 "problems": [(step["first"], "the example did something else", answer["report"])]
@@ -143,26 +146,31 @@ def _blank_module(name: str, file: str) -> ModuleType:
     return module
 
 
-def _in_child(work: Callable[[], Json]) -> Json:
-    """Do `work` in a fork, so that nothing of it stays in this process."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            with open(writer, "w", encoding="utf-8") as stream:
-                json.dump(work(), stream)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with open(reader, encoding="utf-8") as stream:
-        text = stream.read()
-    _, status = os.waitpid(child, 0)
-    if status or not text:
-        died = f"it ended its process with status {os.waitstatus_to_exitcode(status)}"
-        return {"report": died, "raised": False}
-    return json.loads(text)
+class _Child:
+    """A fork that does `work`, so that nothing of it stays in this process."""
+
+    def __init__(self, work: Callable[[], Json]) -> None:
+        self.reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                with open(writer, "w", encoding="utf-8") as stream:
+                    json.dump(work(), stream)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(writer)
+
+    def answer(self) -> Json:
+        """Wait for the end; return what `work` returned, or a report of how the fork died."""
+        with open(self.reader, encoding="utf-8") as stream:
+            text = stream.read()
+        _, status = os.waitpid(self.pid, 0)
+        if status or not text:
+            died = f"it ended its process with status {os.waitstatus_to_exitcode(status)}"
+            return {"report": died, "raised": False}
+        return json.loads(text)
 
 
 _opened: set[str] = set()
@@ -175,7 +183,12 @@ def _note_open(event: str, arguments: tuple[Any, ...]) -> None:
 
 def main() -> None:
     """Run the job on standard input."""
-    job = json.load(sys.stdin)
+    text = sys.stdin.read()
+    if not text:  # started ahead, and not needed
+        return
+    job = json.loads(text)
+    os.environ.clear()
+    os.environ.update(job["environment"])
     os.set_inheritable(int(sys.argv[1]), False)
     sys.path[:0] = [job["root"]]
     distrust_fresh_bytecode()

@@ -39,6 +39,13 @@ class Box(NamedTuple):
         y = abs(way.imag) - self.height / 2 + self.radius
         return hypot(max(x, 0), max(y, 0)) + min(max(x, y), 0) - self.radius
 
+    def near(self, point: Point, gap: float) -> bool:
+        """Tell whether `point` is inside the outline, or less than `gap` outside it."""
+        way = point - self.centre
+        # Most points are far away, which two comparisons can tell.
+        aside = abs(way.real) > self.width / 2 + gap or abs(way.imag) > self.height / 2 + gap
+        return not aside and self.distance(point) < gap
+
     def edge(self, direction: Point) -> tuple[complex, Point]:
         """Return where the ray from the centre leaves the rectangle, and the unit normal there."""
         x = self.width / 2 / max(abs(direction.real), 1e-9)

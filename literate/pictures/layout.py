@@ -53,12 +53,20 @@ class Sheet:
     def __init__(self, boxes: list[Box]) -> None:
         self.boxes = boxes
         self.ink: list[Point] = []
+        self.curves: list[tuple[Frame, list[Point]]] = []
 
     def crowding(self, points: list[Point], *ends: int) -> int:
         """Return how much `points` get in the way of what is drawn, but for the boxes `ends`."""
         others = [box for k, box in enumerate(self.boxes) if k not in ends]
-        hits = sum(box.distance(point) < 5 for point in points for box in others)
-        return 10 * hits + sum(any(abs(point - dot) < 5 for dot in self.ink) for point in points)
+        hits = sum(box.near(point, 5) for point in points for box in others)
+        return 10 * hits + self.touching(points)
+
+    def touching(self, points: list[Point]) -> int:
+        """Return how many of `points` lie on ink."""
+        here = Frame.around(points)
+        # Most curves are nowhere near: a look at their frames spares looking at their points.
+        near = [dot for frame, dots in self.curves if here.near(frame, 5) for dot in dots]
+        return sum(any(abs(point - dot) < 5 for dot in near) for point in points)
 
     def take(
         self,
@@ -74,7 +82,9 @@ class Sheet:
             if crowding == 0:
                 break
         best = min(tried)[2]
-        self.ink += points(best)
+        inked = points(best)
+        self.ink += inked
+        self.curves.append((Frame.around(inked), inked))
         return best
 
     def join(self, source: int, target: int, *, shared: bool) -> Curve:

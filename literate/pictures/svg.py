@@ -81,6 +81,12 @@ class Frame(NamedTuple):
         """The upper left and the lower right corner."""
         return complex(self.left, self.top), complex(self.right, self.bottom)
 
+    def near(self, other: "Frame", gap: float) -> bool:
+        """Tell whether two frames overlap, or are less than `gap` apart."""
+        across = max(self.left, other.left) - min(self.right, other.right)
+        down = max(self.top, other.top) - min(self.bottom, other.bottom)
+        return max(across, down) < gap
+
 
 class Picture:
     """A drawing with a `title` and a `desc` for those who cannot see it."""
