@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,8 @@ def main() -> None:
     A PAGE or CHAPTER is a path (notes/linux/list_head.md), a slug (linux/list_head)
     or a name (list_head).
     """
+    # Whoever ends this process means the pages' processes too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 @main.command()

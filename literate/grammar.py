@@ -50,6 +50,7 @@ class _Reader:
         self.module_needed = module_needed
         self.lines = [line.rstrip("\n") for line in io.StringIO(text)]
         self.problems: list[Problem] = []
+        self.titles: set[str] = set()
 
     def wrong(self, line: int, message: str) -> None:
         self.problems.append(Problem(self.path, line, message))
@@ -189,6 +190,9 @@ class _Reader:
             self.wrong(number, f"the {kind} block is never closed by ///")
         if not title:
             self.wrong(number, f"the {kind} block has no title: /// {kind} | Title")
+        elif title in self.titles:
+            self.wrong(number, f"a second block is called {title!r}; its title is its anchor")
+        self.titles.add(title)
         makers = {"exercise": self._exercise, "break": self._break}
         if kind not in makers:
             self.wrong(number, f"unknown block {kind!r} (known: exercise, break)")

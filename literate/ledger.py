@@ -165,6 +165,7 @@ def pairing(pages: list[Page], project: Project) -> list[Problem]:
             problems.append(Problem(page.path, 1, message))
         elif page.module:
             walked[page.module] = page.path
+            problems += _one_stem(page, project)
     for file in project.module_files():
         name = project.module_name(file)
         if name not in walked:
@@ -178,6 +179,13 @@ def pairing(pages: list[Page], project: Project) -> list[Problem]:
             except PressError as error:
                 problems += error.problems
     return problems
+
+
+def _one_stem(page: Page, project: Project) -> Iterator[Problem]:
+    """Report a page that is not where its module says: one stem names both, and the test."""
+    wanted = f"{project.notes}/{'/'.join(page.module.split('.')[1:])}.md"
+    if page.path != wanted:
+        yield Problem(page.path, 1, f"the page of {page.module} belongs in {wanted}")
 
 
 def codeless(source: Source) -> Iterator[Problem]:

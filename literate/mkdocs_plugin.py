@@ -92,8 +92,9 @@ class LiteratePlugin(BasePlugin[Settings]):
     def on_post_build(self, *, config: MkDocsConfig) -> None:
         """Publish what can be taken away."""
         assert self.project is not None
-        for name, text in site.extras(self.pressed, self.project).items():
-            target = Path(config.site_dir) / name
+        name, about = config.site_name, config.site_description or ""
+        for path, text in site.extras(self.pressed, self.project, name, about).items():
+            target = Path(config.site_dir) / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
 

@@ -50,18 +50,23 @@ def pages(pressed: list[Pressed], project: Project, docs: Path) -> dict[str, str
     return files
 
 
-def extras(pressed: list[Pressed], project: Project) -> dict[str, str]:
-    """Return the files that are published beside the pages, by their path on the site."""
+def extras(
+    pressed: list[Pressed], project: Project, name: str = "", about: str = ""
+) -> dict[str, str]:
+    """Return the files that are published beside the pages, by their path on the site.
+
+    `name` and `about` are what the site calls itself.
+    """
     home = homes(pressed)
     files = {
-        "llms.txt": llms(pressed, project),
+        "llms.txt": f"# {name}\n\n> {about}\n\n{llms(pressed, project)}",
         "ledger.json": json.dumps(ledger(pressed), indent=1),
         "assets/pictures.css": PICTURES.read_text(encoding="utf-8"),
     }
     for each in pressed:
         if each.page.module and not each.problems:
             made = documents(each, project, home)
-            files |= {f"{DOWNLOADS}/{name}": text for name, text in made.items()}
+            files |= {f"{DOWNLOADS}/{path}": text for path, text in made.items()}
     return files
 
 
@@ -112,18 +117,13 @@ def ledger_table(pressed: list[Pressed], project: Project) -> str:
 
 
 def llms(pressed: list[Pressed], project: Project) -> str:
-    """Return the index of the pages' Markdown, in the llms.txt form."""
-    lines = ["# Walkthroughs", ""]
-    lines += [
-        "> How Docker Swarm, the kernel's list_head and dlv debug work, rebuilt in Python.",
-        "",
-    ]
-    lines += ["## Chapters", ""]
+    """Return the list of the chapters' Markdown, in the llms.txt form."""
+    lines = ["## Chapters", ""]
     for each in pressed:
         if each.page.module:
             slug = project.slug(project.root / each.page.path)
             about = each.page.front.get("description", "")
-            lines.append(f"- [{each.page.title}]({DOWNLOADS}/{slug}.md): {about}")
+            lines.append(f"- [{each.page.title}]({DOWNLOADS}/{slug}.md): {about}".rstrip(" :"))
     return "\n".join(lines) + "\n"
 
 

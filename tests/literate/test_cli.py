@@ -336,7 +336,14 @@ def test_diff_compares_with_ours(holed: Toy) -> None:
 # Ctrl-C
 
 
-def test_an_interrupt_ends_the_pages_processes(here: Toy) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGINT, (1, "", "\nAborted!\n")), (signal.SIGTERM, (143, "", ""))],
+    ids=["SIGINT", "SIGTERM"],
+)
+def test_an_interrupt_ends_the_pages_processes(
+    here: Toy, number: signal.Signals, said: tuple[int, str, str]
+) -> None:
     """Each process holds the writing end of a pipe: at its end, nobody is left."""
     fifo = here.root / "fifo"
     os.mkfifo(fifo)
@@ -351,9 +358,9 @@ def test_an_interrupt_ends_the_pages_processes(here: Toy) -> None:
     ) as process:
         assert select.select([reader], [], [], 20)[0], "the page has begun"
         assert os.read(reader, 2) == b"x\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (1, "", "\nAborted!\n")
+    assert (process.returncode, out, err) == said
     assert select.select([reader], [], [], 20)[0], "the page's process has ended"
     assert os.read(reader, 1) == b""
     os.close(reader)

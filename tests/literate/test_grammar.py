@@ -274,6 +274,10 @@ WRONG = {
         BREAK.replace(">>> ", ""),
         ["12: a pycon block without >>> shows output that nothing produced"],
     ),
+    "two blocks of one title": (
+        EXERCISE + EXERCISE,
+        ["22: a second block is called 'Twice'; its title is its anchor"],
+    ),
     "several at once": (
         ">>> 1\n\n```source\n```\n\n```python\n```\n",
         [

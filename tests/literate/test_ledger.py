@@ -242,6 +242,10 @@ PAIRS = {
         {"notes/toy/n.md": "---\ntitle: N\nmodule: chapters.toy.m\n---\n"},
         ["notes/toy/n.md:1: chapters.toy.m already has a page: notes/toy/m.md"],
     ),
+    "a page away from its module": (
+        {"chapters/toy/n.py": "", "notes/toy/o.md": "---\ntitle: O\nmodule: chapters.toy.n\n---\n"},
+        ["notes/toy/o.md:1: the page of chapters.toy.n belongs in notes/toy/n.md"],
+    ),
     "code in a package's file": (
         {"chapters/toy/__init__.py": '"""Toys."""\n\nimport os\n'},
         [

@@ -250,7 +250,8 @@ def test_no_arrow_of_a_whole_ring_crosses_a_box():
 
 def test_five_nodes_fit_on_a_telephone():
     root = drawn(Ring(ring("head", "task 1", "task 2", "task 3", "task 4")[0]))
-    assert float(root.get("width")) <= 360 and float(root.get("height")) <= 300
+    assert float(root.get("width")) <= 360
+    assert float(root.get("height")) <= 300
 
 
 # Every picture

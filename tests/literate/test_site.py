@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from literate.run import Failed, press_all
-from literate.site import extras, has_examples, llms, pages, tooltips
+from literate.site import extras, has_examples, pages, tooltips
 
 if TYPE_CHECKING:
     from conftest import Toy
@@ -60,7 +60,9 @@ def test_a_chapter_becomes_its_page_and_its_module_whole(toy: Toy) -> None:
         "ledger.json",
         "llms.txt",
     ]
-    assert "- [M](downloads/toy/m.md): \n" in llms(pressed, toy.project)
+    assert extras(pressed, toy.project, "Toys", "Small.")["llms.txt"] == (
+        "# Toys\n\n> Small.\n\n## Chapters\n\n- [M](downloads/toy/m.md)\n"
+    )
 
 
 @pytest.mark.parametrize(
