@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from literate import needs
 from literate.pressed import Pressed
 from literate.project import Project
 from literate.run import press, read
@@ -113,6 +114,14 @@ def toy_in(folder: Path) -> Toy:
     toy.page(PAGE)
     toy.write("tests/toy/test_m.py", TESTS)
     return toy
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_required() -> Iterator[None]:
+    """Let a toy lack what it says, wherever these tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(needs.REQUIRE_REAL, raising=False)
+        yield
 
 
 @pytest.fixture

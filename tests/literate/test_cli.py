@@ -100,8 +100,7 @@ def test_check_of_all_looks_for_modules_without_a_page(here: Toy) -> None:
     )
 
 
-def test_check_says_what_was_skipped(here: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WALKTHROUGHS_REQUIRE_REAL", raising=False)
+def test_check_says_what_was_skipped(here: Toy) -> None:
     here.replace(here.name, "```pycon\n", "```pycon requires=no-such-thing\n")
     assert run("check").stdout.splitlines()[1].endswith("  ok, 1 skipped")
 

@@ -105,7 +105,7 @@ def broken(
 ) -> str:
     added = f"+    {plus}\n" if plus else ""
     return (
-        f"/// break | Wrong\nProse.\n\n```diff {symbol} test={test}\n"
+        f"/// break | {symbol}: {minus}, {plus}, {test}\nProse.\n\n```diff {symbol} test={test}\n"
         f"-    {minus}\n{added}```\n///\n"
     )
 

@@ -252,9 +252,7 @@ def chapter(make_toy: Callable[[], Toy]) -> tuple[Toy, Pressed]:
     toy.module("class C:\n    def f(self): pass\n", "other")
     body = BODY.replace("the docstring, inc", "the docstring, ONE, inc")
     toy.page(body.replace("```source ONE\n```\n\n", ""))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("WALKTHROUGHS_REQUIRE_REAL", raising=False)
-        pressed = toy.press()
+    pressed = toy.press()
     assert pressed.problems == []
     return toy, pressed
 

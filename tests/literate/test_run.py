@@ -374,7 +374,6 @@ def test_the_children_of_a_stopped_page_are_stopped_too(shared: Toy) -> None:
 
 
 def test_what_a_machine_lacks_skips_a_block(shared: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(needs.REQUIRE_REAL, raising=False)
     body = SOURCES + pycon(">>> inc(1)\n2\n") + pycon(">>> 1\n2\n", "requires=no-such-thing,linux")
     shared.page(body)
     pressed = shared.press()
@@ -386,10 +385,7 @@ def test_what_a_machine_lacks_skips_a_block(shared: Toy, monkeypatch: pytest.Mon
     ]
 
 
-def test_what_a_machine_lacks_skips_a_page_and_its_module(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(needs.REQUIRE_REAL, raising=False)
+def test_what_a_machine_lacks_skips_a_page_and_its_module(toy: Toy) -> None:
     toy.module("import no_such_thing\n")
     toy.page("```source the imports\n```\n" + pycon(">>> 1\n2\n"), "requires: python:no_such_thing")
     pressed = toy.press()
