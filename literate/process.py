@@ -96,14 +96,13 @@ def stop_all() -> None:
 
 
 class Worker:
-    """A worker's process: started, and waiting for its job in a folder of its own."""
+    """A worker's process: started, and waiting for its job."""
 
     def __init__(self) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="page-")
         self.output = tempfile.TemporaryFile()  # noqa: SIM115  close() closes it
         reader, writer = os.pipe()
         self.answers = reader
-        self.process = start("literate.worker", writer, self.folder.name, self.output.fileno())
+        self.process = start("literate.worker", writer, os.sep, self.output.fileno())
         os.close(writer)
 
     def close(self) -> None:
@@ -111,7 +110,6 @@ class Worker:
         end(self.process)
         os.close(self.answers)
         self.output.close()
-        self.folder.cleanup()
 
     def printed(self) -> str:
         """Return the end of what it printed past its examples: a traceback, if it died."""
@@ -172,19 +170,22 @@ class Process:
         }
 
     def run(self) -> None:
-        """Give the job to a worker, listen to it, leave nothing behind."""
-        worker = spare.take()
-        try:
-            send(worker.process, self.job)
-            spare.prepare()
-            ended = self._listen(worker.answers)
-            if not ended:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    worker.process.wait(GRACE)
-                died = f"the page's process died with {_status(worker.process.poll())}"
-                self._problem(self.line, died, worker.printed())
-        finally:
-            worker.close()
+        """Give the job to a worker, in a folder of its own; listen to it, leave nothing behind."""
+        with tempfile.TemporaryDirectory(prefix="page-") as folder:
+            worker = spare.take()
+            try:
+                send(worker.process, self.job | {"folder": folder})
+                spare.prepare()
+                if not self._listen(worker.answers):
+                    self._died(worker)
+            finally:
+                worker.close()
+
+    def _died(self, worker: Worker) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(GRACE)
+        died = f"the page's process died with {_status(worker.process.poll())}"
+        self._problem(self.line, died, worker.printed())
 
     def _listen(self, reader: int) -> bool:
         """Take the worker's messages until it is done (True), dies (False) or hangs (True)."""

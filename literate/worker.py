@@ -189,6 +189,7 @@ def main() -> None:
     job = json.loads(text)
     os.environ.clear()
     os.environ.update(job["environment"])
+    os.chdir(job["folder"])
     os.set_inheritable(int(sys.argv[1]), False)
     sys.path[:0] = [job["root"]]
     distrust_fresh_bytecode()
