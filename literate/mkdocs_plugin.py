@@ -10,7 +10,7 @@ import logging
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from mkdocs.config.base import Config
 from mkdocs.config.defaults import MkDocsConfig
@@ -65,6 +65,7 @@ class LiteratePlugin(BasePlugin[Settings]):
         except Failed as failed:
             self.pressed = failed.pressed
             self._report(failed)
+        self.pressed = site.in_order(self.pressed, project, cast("object", config["nav"]))
         self.pages = site.pages(self.pressed, project, docs)
 
     def _report(self, failed: PressError) -> None:

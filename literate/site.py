@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from literate.build import documents, homes, ledger
 from literate.grammar import FENCE
@@ -100,19 +102,41 @@ def _whole_module(source: Source, slug: str) -> str:
     )
 
 
+def in_order(pressed: list[Pressed], project: Project, nav: object) -> list[Pressed]:
+    """Return the chapters in the order of the table of contents, what it does not name last."""
+    contents = list(_paths(nav))
+    places = {path: place for place, path in enumerate(contents)}
+
+    def place(each: Pressed) -> int:
+        inside = each.page.path.partition("/")[2]
+        return places.get(inside, len(places))
+
+    return sorted(pressed, key=place)
+
+
+def _paths(nav: object) -> Iterator[str]:
+    """Yield the pages that a table of contents names: texts in lists and dictionaries."""
+    if isinstance(nav, str):
+        yield nav
+    elif isinstance(nav, dict):
+        yield from _paths(list(cast("dict[str, object]", nav).values()))
+    elif isinstance(nav, list):
+        for each in cast("list[object]", nav):
+            yield from _paths(each)
+
+
 def ledger_table(pressed: list[Pressed], project: Project) -> str:
     """Return the table of chapters with what the build has verified of each."""
     rows = [
-        "| chapter | module | lines shown | examples | exercises | break it |",
-        "|---|---|--:|--:|--:|--:|",
+        "| chapter and module | lines shown | examples | exercises | break it |",
+        "|---|--:|--:|--:|--:|",
     ]
     for each, account in zip([p for p in pressed if p.page.module], ledger(pressed), strict=True):
         slug = project.slug(project.root / each.page.path)
+        chapter = f"[{each.page.title}]({slug}.md)<br>`{account['module']}`"
         shown = f"{account['lines_shown']} of {account['lines']}"
         counts = " | ".join(str(account[key]) for key in ("examples", "exercises", "mutations"))
-        rows.append(
-            f"| [{each.page.title}]({slug}.md) | `{account['module']}` | {shown} | {counts} |"
-        )
+        rows.append(f"| {chapter} | {shown} | {counts} |")
     return "\n".join(rows)
 
 

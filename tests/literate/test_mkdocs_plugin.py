@@ -101,7 +101,7 @@ def test_the_terms_of_the_glossary_are_explained_where_they_are_used(built: Toy)
 
 def test_the_ledger_is_shown_where_a_page_wants_it(built: Toy) -> None:
     home = built.read("site/index.html")
-    assert "<td><code>chapters/toy/m.py</code></td>" in home
+    assert "<br><code>chapters/toy/m.py</code></td>" in home
     assert "7 of 7" in home
 
 

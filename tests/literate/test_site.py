@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from literate.run import Failed, press_all
-from literate.site import extras, has_examples, pages, tooltips
+from literate.site import extras, has_examples, in_order, pages, tooltips
 
 if TYPE_CHECKING:
     from conftest import Toy
@@ -52,7 +52,8 @@ def test_a_chapter_becomes_its_page_and_its_module_whole(toy: Toy) -> None:
     made = pages(pressed, toy.project, docs)
     assert sorted(made) == ["index.md", "toy/m.md", "toy/m.py.md"]
     assert toy.read("chapters/toy/m.py") in made["toy/m.py.md"]
-    assert "| [M](toy/m.md) | `chapters/toy/m.py` | 7 of 7 | 1 | 0 | 0 |" in made["index.md"]
+    row = "| [M](toy/m.md)<br>`chapters/toy/m.py` | 7 of 7 | 1 | 0 | 0 |"
+    assert row in made["index.md"]
     assert sorted(name for name in extras(pressed, toy.project) if "assets" not in name) == [
         "downloads/toy/m.ipynb",
         "downloads/toy/m.md",
@@ -63,6 +64,16 @@ def test_a_chapter_becomes_its_page_and_its_module_whole(toy: Toy) -> None:
     assert extras(pressed, toy.project, "Toys", "Small.")["llms.txt"] == (
         "# Toys\n\n> Small.\n\n## Chapters\n\n- [M](downloads/toy/m.md)\n"
     )
+
+
+def test_chapters_stand_in_the_order_of_the_contents(toy: Toy) -> None:
+    for name in "no":
+        toy.module("ONE = 1\n", name)
+        toy.page("```source ONE\n```\n", stem=name)
+    pressed = press_all(toy.project.pages(), toy.project)
+    nav = ["index.md", {"Toys": ["toy/o.md", {"More": "toy/m.md"}]}]
+    ordered = in_order(pressed, toy.project, nav)
+    assert [each.page.path[-4:] for each in ordered] == ["o.md", "m.md", "n.md"]
 
 
 @pytest.mark.parametrize(
