@@ -1,7 +1,7 @@
 """The reader's loop: take the bodies out of a chapter's module, write them anew, be judged.
 
 `holed` makes what `start` hands out, `verify` judges a file against the chapter's examples,
-exercises and tests, `filled` checks that no hole can be left open unnoticed.
+exercises and tests, `open_holes` finds those that could be left open unnoticed.
 """
 
 from __future__ import annotations

@@ -94,17 +94,16 @@ class Session:
         printed = output.getvalue()
         outcome.got = printed + (shown_traceback(raised) if raised else "")
         outcome.error = _name_and_message(raised) if raised else None
-        outcome.report = self._report(example, printed, raised, errors.getvalue())
+        outcome.report = self._report(example, outcome.got, raised, errors.getvalue())
         outcome.ok = not outcome.report
         return outcome
 
     def _report(
-        self, example: Example, printed: str, raised: BaseException | None, errors: str
+        self, example: Example, got: str, raised: BaseException | None, errors: str
     ) -> str:
         """Return why the example failed, or "" if it did what it says."""
         if trouble := self._troubles():
             return trouble
-        got = printed + (shown_traceback(raised) if raised else "")
         if judge(example, got):
             return ""
         if raised is None:
