@@ -107,7 +107,7 @@ def _row(row: list[str], widths: list[int]) -> str:
     return "  ".join([f"{first:<{widths[0]}}", *middle, last]).rstrip()
 
 
-@main.command()
+@main.command(short_help="Rewrite a page's outputs, after showing how they differ.")
 @click.argument("pages", nargs=-1, required=True, metavar="PAGE...")
 @click.option("--yes", is_flag=True, help="Rewrite without asking.")
 @reported
@@ -138,7 +138,7 @@ def accept(pages: tuple[str, ...], yes: bool) -> None:
         raise PressError(left)
 
 
-@main.command()
+@main.command(short_help="Write Markdown, pictures, notebooks and scripts.")
 @click.argument("out", type=click.Path(path_type=Path), default=Path("build/pages"))
 @click.argument("pages", nargs=-1, metavar="[PAGE]...")
 @reported
@@ -151,7 +151,7 @@ def build(out: Path, pages: tuple[str, ...]) -> None:
     click.echo(f"{counted(len(files), 'file')} of {counted(len(pressed), 'page')} in {out}")
 
 
-@main.command()
+@main.command(short_help="Copy a chapter's module, the bodies to write taken out.")
 @click.argument("chapter")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
@@ -173,7 +173,7 @@ def _reader_file(module: str, file: Path | None) -> Path:
     return file or Path(module.rpartition(".")[2] + ".py")
 
 
-@main.command()
+@main.command(short_help="Judge a file by a chapter's examples, exercises and tests.")
 @click.argument("chapter")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @reported

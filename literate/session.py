@@ -98,9 +98,7 @@ class Session:
         outcome.ok = not outcome.report
         return outcome
 
-    def _report(
-        self, example: Example, got: str, raised: BaseException | None, errors: str
-    ) -> str:
+    def _report(self, example: Example, got: str, raised: BaseException | None, errors: str) -> str:
         """Return why the example failed, or "" if it did what it says."""
         if trouble := self._troubles():
             return trouble
