@@ -5,6 +5,7 @@ same as its drawing, because a page verifies it and a screen reader speaks it.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
 from html import escape
@@ -88,16 +89,16 @@ class Frame(NamedTuple):
         return max(across, down) < gap
 
 
-class Picture:
+class Picture(ABC):
     """A drawing with a `title` and a `desc` for those who cannot see it."""
 
     def __init__(self, title: str, desc: str) -> None:
         self.title = title
         self.desc = desc
 
+    @abstractmethod
     def draw(self) -> tuple[list[str], Frame]:
         """Return the elements of the drawing and the frame around them."""
-        raise NotImplementedError
 
     def footer(self, frame: Frame) -> list[str]:
         """Return what stands at the lower edge, wherever that is: nothing unless overridden."""
