@@ -81,10 +81,12 @@ def chapter_against_nbclient() -> None:
     project = Project.find()
     print("a chapter                     press   nbclient   ratio (at least 10)   all verified")
     for path in project.pages():
-        page = read(path, project)
+        page, name = read(path, project), project.slug(path)
+        if lacking := set(press(page, project).skipped.values()):
+            print(f"  {name:<24} not measured: {', '.join(lacking)}")
+            continue
         a, b = press_and_nbclient(page, project)
         whole = timed(lambda page=page: press(page, project, cache=False))
-        name = project.slug(path)
         print(f"  {name:<24} {a:6.2f} s {b:8.2f} s {b / a:6.1f} {whole:27.2f} s")
 
 
