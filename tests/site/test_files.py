@@ -1,5 +1,6 @@
 """What can be said of the built site by reading its files."""
 
+import html
 import json
 import re
 from collections import defaultdict
@@ -11,6 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import pytest
 
 HERE = "http://site.invalid/"
+ROOT = Path(__file__).parents[2]
 
 
 class Reader(HTMLParser):
@@ -117,3 +119,19 @@ def test_the_home_page_says_what_was_verified(site: Path) -> None:
     for chapter in json.loads((site / "ledger.json").read_text("utf-8")):
         assert f"{chapter['lines_shown']} of {chapter['lines']}</td>" in home
         assert chapter["lines_shown"] == chapter["lines"]
+
+
+def numbered(page: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a page's source blocks with the numbers that stand beside them."""
+    for block in re.findall(r'<div class="source">(.*?</code></pre>)', page, re.DOTALL):
+        for line in re.findall(r'data-linenos=" *(\d+) *"></span>(.*)', block):
+            yield int(line[0]), html.unescape(re.sub(r"<[^>]*>", "", line[1]))
+
+
+def test_a_page_shows_every_line_of_its_module_with_its_number(site: Path) -> None:
+    for chapter in json.loads((site / "ledger.json").read_text("utf-8")):
+        slug = chapter["page"].removeprefix("notes/").removesuffix(".md")
+        shown = list(numbered((site / slug / "index.html").read_text("utf-8")))
+        lines = (ROOT / chapter["module"]).read_text("utf-8").splitlines()
+        expected = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        assert [(number, line) for number, line in shown if line.strip()] == expected
