@@ -76,7 +76,8 @@ class Site(Plain):
         lines = f"line {first}" if first == last else f"lines {first}–{last}"  # noqa: RUF001
         link = f'<a href="{up}{slug}/#__span-0-{first}"><code>{source.path}</code></a>'
         where = f'<p class="source__where">{link} {lines}</p>'
-        return f'<div class="source" markdown>\n{where}\n\n' + (
+        # Every page loads the search index: names are found in the reference, not in listings.
+        return f'<div class="source" data-search-exclude markdown>\n{where}\n\n' + (
             fence(f'python linenums="{first}"', text) + "\n</div>\n"
         )
 
