@@ -3,5 +3,5 @@
 Read in this order: `problems`, `project`, `source`, `page`, `ledger`, then `doctests`,
 `session` and `worker` (inside a page's own process) and `run` (starts and watches it), then what
 is made of the results: `render`, `notebook`, `accept`, `reader`; last the three doors: `cli`,
-`mkdocs_plugin`, `pytest_plugin`.
+`mkdocs_plugin`, `pytest_plugin` (which pytest finds through `pytest_entry`).
 """
