@@ -1,1 +1,1 @@
-"""Three real systems rebuilt small enough to read whole: Docker Swarm, list_head, dlv debug."""
+"""Real systems, rebuilt small enough to read whole: one package for each."""

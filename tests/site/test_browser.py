@@ -345,6 +345,15 @@ def test_the_skip_link_passes_the_navigation(look: Callable[..., Page], address:
     assert page.evaluate("document.activeElement.closest('article') !== null")
 
 
+def test_a_listing_fits_beside_the_navigation(look: Callable[..., Page], address: str) -> None:
+    page = look(viewport={"width": 1280, "height": 900})
+    page.goto(address + CHAPTER)
+    widths = "codes => codes.map(code => [code.scrollWidth, code.clientWidth])"
+    found = page.locator(".source pre > code").evaluate_all(widths)
+    assert [pair for pair in found if pair[0] > pair[1]] == []
+    assert len(found) > 10
+
+
 def test_search_finds_a_function_by_name(look: Callable[..., Page], address: str) -> None:
     page = look(viewport={"width": 1440, "height": 900})
     page.goto(address)

@@ -1,4 +1,4 @@
-"""The same list in real bytes: include/linux/container_of.h and stddef.h of Linux v6.12.
+"""The same list in real bytes: container_of.h and stddef.h of Linux v6.12.
 
 | C                              | here                                      |
 |--------------------------------|-------------------------------------------|
@@ -7,7 +7,8 @@
 | `struct { int pid; }`          | `_fields_ = [("pid", ctypes.c_int)]`      |
 | `kzalloc(sizeof(type))`        | `arena.new(type)`                         |
 
-The functions of `list_head` work on these nodes too: they touch nothing but `next` and `prev`.
+The functions of `list_head` work on these nodes too: they touch nothing but `next` and
+`prev`.
 """
 
 import ctypes
@@ -28,7 +29,7 @@ class PageFault(RuntimeError):
 
 
 class Field(NamedTuple):
-    """One field of a structure in an arena; offset and size in bytes, a pointer's value as text."""
+    """A field of a structure; offset and size in bytes, a pointer's value as text."""
 
     offset: int
     size: int
@@ -38,10 +39,10 @@ class Field(NamedTuple):
 
 
 class Arena:
-    """`size` bytes of zeroed memory for one example; keep it as long as anything in it is used."""
+    """`size` zeroed bytes; keep the arena as long as anything in it is used."""
 
     def __init__(self, size: int = 1024) -> None:
-        # Where the block lies differs from run to run; starting at a cache line, offsets do not.
+        # The block lies elsewhere in each run; from a cache line on, offsets agree.
         self.memory = ctypes.create_string_buffer(size + 63)
         self.base = (addressof(self.memory) + 63) & ~63
         self.size = size
@@ -50,10 +51,12 @@ class Arena:
         arenas.add(self)
 
     def new(self, type: type[S], /, name: str = "", **values: Any) -> S:
-        """Return a structure at the next free offset that suits its alignment, or MemoryError."""
+        """Return a structure at the next aligned free offset, or raise MemoryError."""
         offset = -(-self.used // ctypes.alignment(type)) * ctypes.alignment(type)
         if offset + sizeof(type) > self.size:
-            raise MemoryError(f"no {sizeof(type)} bytes left at {offset} of {self.size}")
+            raise MemoryError(
+                f"no {sizeof(type)} bytes left at {offset} of {self.size}"
+            )
         self.used = offset + sizeof(type)
         structure = at(self.base + offset, type)
         for member, value in values.items():
@@ -62,13 +65,16 @@ class Arena:
         return structure
 
     def fields(self) -> Iterator[Field]:
-        """Yield the fields of all structures by offset, going into structures inside them."""
+        """Yield the fields of all structures, and of structures inside them."""
         for name, structure in self.structures:
             yield from self._fields(name or structure.__class__.__name__, structure)
 
     def _fields(self, name: str, structure: ctypes.Structure) -> Iterator[Field]:
         for field, *_ in structure._fields_:
-            value, place = getattr(structure, field), getattr(structure.__class__, field)
+            value, place = (
+                getattr(structure, field),
+                getattr(structure.__class__, field),
+            )
             if isinstance(value, ctypes.Structure):
                 yield from self._fields(f"{name}.{field}", value)
                 continue
@@ -79,8 +85,8 @@ class Arena:
             yield Field(offset, place.size, f"{name}.{field}", raw, value)
 
 
-# A view does not keep alive the memory that it looks at, and Python gives freed memory to others:
-# an address is good only while its arena lives.
+# A view does not keep alive the memory that it looks at, and Python gives freed memory
+# to others: an address is good only while its arena lives.
 arenas: WeakSet[Arena] = WeakSet()
 
 
@@ -90,14 +96,14 @@ def arena_of(address: int, size: int = 1) -> Arena | None:
 
 
 def at(address: int, type: type[S]) -> S:
-    """Return the `type` at an address, as a cast in C, but raise `PageFault` outside an arena."""
+    """Return the `type` at an address, a cast; raise `PageFault` outside an arena."""
     if not arena_of(address, sizeof(type)):
         raise PageFault(f"no living arena holds a {type.__name__} at {address:#x}")
     return type.from_address(address)
 
 
 def label(address: int) -> str:
-    """Return an address as text that is the same in every run: a name, or an offset in an arena."""
+    """Return an address as text for every run: a name, or an offset in an arena."""
     if address == 0 or address in POISONS:
         return str(POISONS.get(address, "NULL"))
     if not (arena := arena_of(address)):
@@ -142,7 +148,7 @@ class ListHead(ctypes.Structure):
         self._prev = node.address if node else 0
 
     def container_of(self, type: type[S], member: str) -> S:
-        """Return the `type` that starts `offsetof` bytes before this node, whatever is there."""
+        """Return the `type` `offsetof` bytes before this node, whatever is there."""
         return at(self.address - offsetof(type, member), type)
 
     def __eq__(self, other: object) -> bool:
@@ -159,10 +165,10 @@ class ListHead(ctypes.Structure):
 
 
 def dereference(address: int) -> ListHead | Poison | None:
-    """Return what lies at an address: a node, or the poison it stands for, or None for NULL."""
+    """Return what is at an address: a node, a poison, or None for NULL."""
     return (POISONS.get(address) or at(address, ListHead)) if address else None
 
 
 def container_of(ptr: ListHead, type: type[S], member: str) -> S:
-    """Return the structure of which `ptr` is the `member`: an address minus an offset."""
+    """Return the structure whose `member` is `ptr`: an address minus an offset."""
     return ptr.container_of(type, member)

@@ -8,9 +8,10 @@
 | `typeof(*pos)`, `NULL`               | `type(pos)`, `None`                |
 | `list_for_each(pos, head) { }`       | `for pos in list_for_each(head):`  |
 
-`new`, `list`, `entry` are nodes to work on, `head` the node that stands for the whole list and
-carries nothing, `pos` the cursor of a loop, `member` the name of the attribute that is a node.
-Pointers are compared with `==`, as in C: two views of the same bytes may be two Python objects.
+`new`, `list`, `entry` are nodes to work on, `head` the node that stands for the whole
+list and carries nothing, `pos` the cursor of a loop, `member` the name of the attribute
+that is a node. Pointers are compared with `==`, as in C: two views of the same bytes
+may be two Python objects.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ class PoisonedPointer(RuntimeError):
 
 
 class ListCorruption(RuntimeError):
-    """A neighbour does not point back, or an entry is already on a list; nothing was written."""
+    """A neighbour does not point back, or an entry is on a list already."""
 
 
 class NotAMember(TypeError):
@@ -33,10 +34,10 @@ class NotAMember(TypeError):
 
 
 class ListHead:
-    """A node, alone on its own ring at first; `owner` is the structure it is embedded in.
+    """A node, alone on its own ring at first; `owner` is the structure around it.
 
-    A node outside any structure may have a name as its owner. `str(owner)` labels the node, so an
-    owner's text must not show the node.
+    A node outside any structure may have a name as its owner. `str(owner)` labels the
+    node, so an owner's text must not show the node.
     """
 
     __slots__ = ("next", "owner", "prev")
@@ -58,7 +59,9 @@ class ListHead:
             why = "it is another member"
         else:
             why = f"it is embedded in {self.owner.__class__.__name__}"
-        raise NotAMember(f"{self} is not the member {member} of any {type.__name__}: {why}")
+        raise NotAMember(
+            f"{self} is not the member {member} of any {type.__name__}: {why}"
+        )
 
     def __str__(self) -> str:
         return "head" if self.owner is None else str(self.owner)
@@ -68,7 +71,7 @@ class ListHead:
 
 
 def ring(start: Any, limit: int = 8) -> str:
-    """Return the labels from `start` along `next` until a node repeats; `...` after `limit`."""
+    """Return the labels along `next` until a node repeats; `...` after `limit`."""
     path: list[Any] = [start]
     # A printed list may be broken at any place: what can be followed is shown.
     with suppress(RuntimeError, AttributeError):
@@ -81,7 +84,7 @@ def ring(start: Any, limit: int = 8) -> str:
 
 
 class Poison(ListHead):
-    """What a deleted entry's pointer holds: using it as a node raises `PoisonedPointer`."""
+    """What a deleted entry's pointer holds: its use raises `PoisonedPointer`."""
 
     __slots__ = ("address", "name", "pointer")
 
@@ -92,13 +95,16 @@ class Poison(ListHead):
 
     def _dereferenced(self) -> PoisonedPointer:
         return PoisonedPointer(
-            f"{self} ({self.address:#x}) dereferenced: the entry it came from was deleted with "
-            f"list_del; use a _safe iteration, or read {self.pointer} before deleting"
+            f"{self} ({self.address:#x}) dereferenced: the entry it came from was "
+            "deleted with list_del; use a _safe iteration, or read "
+            f"{self.pointer} before deleting"
         )
 
     def __getattr__(self, name: str) -> object:
-        # Only a slot that was never filled ends up here, and a poison fills none of a node's.
-        raise self._dereferenced() if name in ListHead.__slots__ else AttributeError(name)
+        # Only an unfilled slot ends up here, and a poison fills none of a node's.
+        raise (
+            self._dereferenced() if name in ListHead.__slots__ else AttributeError(name)
+        )
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in ListHead.__slots__:
@@ -121,8 +127,10 @@ def init_list_head(list: ListHead) -> None:
     list.prev = list
 
 
-def _list_add_valid(new: ListHead, prev: ListHead | None, next: ListHead | None) -> None:
-    """Raise `ListCorruption` unless `new` is on no list and `prev` and `next` are neighbours."""
+def _list_add_valid(
+    new: ListHead, prev: ListHead | None, next: ListHead | None
+) -> None:
+    """Raise `ListCorruption` unless `new` is free and `prev`, `next` are neighbours."""
     bad = "list_add corruption."
     if prev is None:
         raise ListCorruption(f"{bad} prev is NULL.")
@@ -130,21 +138,27 @@ def _list_add_valid(new: ListHead, prev: ListHead | None, next: ListHead | None)
         raise ListCorruption(f"{bad} next is NULL.")
     if next.prev != prev:
         raise ListCorruption(
-            f"{bad} next->prev should be prev ({prev}), but was {next.prev}. (next={next})."
+            f"{bad} next->prev should be prev ({prev}), "
+            f"but was {next.prev}. (next={next})."
         )
     if prev.next != next:
         raise ListCorruption(
-            f"{bad} prev->next should be next ({next}), but was {prev.next}. (prev={prev})."
+            f"{bad} prev->next should be next ({next}), "
+            f"but was {prev.next}. (prev={prev})."
         )
     if new in (prev, next):
-        raise ListCorruption(f"list_add double add: new={new}, prev={prev}, next={next}.")
+        raise ListCorruption(
+            f"list_add double add: new={new}, prev={prev}, next={next}."
+        )
     # The kernel stops here: to it, `new` may be memory that nobody has written yet.
     if new.next not in (None, new, LIST_POISON1) and new.next.prev == new:
-        raise ListCorruption(f"list_add double add: new={new} is already on a list: {ring(new)}.")
+        raise ListCorruption(
+            f"list_add double add: new={new} is already on a list: {ring(new)}."
+        )
 
 
 def _list_add(new: ListHead, prev: ListHead, next: ListHead) -> None:
-    """Insert `new` between two neighbours; a forward walk meets it from the last write on."""
+    """Insert `new` between two neighbours; the last write shows it to a walk."""
     _list_add_valid(new, prev, next)
     next.prev = new
     new.next = next
@@ -168,7 +182,9 @@ def _list_del(prev: ListHead, next: ListHead) -> None:
     prev.next = next
 
 
-def _list_del_entry_valid(entry: ListHead, prev: ListHead | None, next: ListHead | None) -> None:
+def _list_del_entry_valid(
+    entry: ListHead, prev: ListHead | None, next: ListHead | None
+) -> None:
     """Raise `ListCorruption` unless both neighbours of `entry` point back to it."""
     bad = "list_del corruption"
     if next is None:
@@ -176,9 +192,13 @@ def _list_del_entry_valid(entry: ListHead, prev: ListHead | None, next: ListHead
     if prev is None:
         raise ListCorruption(f"{bad}, {entry}->prev is NULL")
     if next == LIST_POISON1:
-        raise ListCorruption(f"{bad}, {entry}->next is {next} ({LIST_POISON1.address:016x})")
+        raise ListCorruption(
+            f"{bad}, {entry}->next is {next} ({LIST_POISON1.address:016x})"
+        )
     if prev == LIST_POISON2:
-        raise ListCorruption(f"{bad}, {entry}->prev is {prev} ({LIST_POISON2.address:016x})")
+        raise ListCorruption(
+            f"{bad}, {entry}->prev is {prev} ({LIST_POISON2.address:016x})"
+        )
     if prev.next != entry:
         raise ListCorruption(
             f"{bad}. prev->next should be {entry}, but was {prev.next}. (prev={prev})"
@@ -209,7 +229,7 @@ def list_del_init(entry: ListHead) -> None:
 
 
 def list_del_init_careful(entry: ListHead) -> None:
-    """Do `list_del_init`, with `next` written last for `list_empty_careful` on another CPU."""
+    """Do `list_del_init`, `next` written last for `list_empty_careful` elsewhere."""
     _list_del_entry(entry)
     entry.prev = entry
     entry.next = entry
@@ -236,7 +256,7 @@ def list_empty(head: ListHead) -> bool:
 
 
 def list_empty_careful(head: ListHead) -> bool:
-    """Tell whether a list has no entries and no `list_del_init_careful` is half done on it."""
+    """Tell whether a list is empty and no `list_del_init_careful` is half done."""
     next = head.next
     return list_is_head(next, head) and next == head.prev
 
@@ -247,7 +267,7 @@ def list_is_singular(head: ListHead) -> bool:
 
 
 def list_for_each(head: ListHead) -> Iterator[ListHead]:
-    """Yield the nodes of a list; the body of the loop must leave the yielded one on it."""
+    """Yield the nodes of a list; the body must leave the yielded one on it."""
     pos = head.next
     while not list_is_head(pos, head):
         yield pos
@@ -255,7 +275,7 @@ def list_for_each(head: ListHead) -> Iterator[ListHead]:
 
 
 def list_for_each_prev(head: ListHead) -> Iterator[ListHead]:
-    """Yield the nodes of a list backwards; the body must leave the yielded one on it."""
+    """Yield the nodes backwards; the body must leave the yielded one on the list."""
     pos = head.prev
     while not list_is_head(pos, head):
         yield pos
@@ -263,7 +283,7 @@ def list_for_each_prev(head: ListHead) -> Iterator[ListHead]:
 
 
 def list_for_each_safe(head: ListHead) -> Iterator[ListHead]:
-    """Yield the nodes of a list; the body may delete the yielded one, but not the one after it."""
+    """Yield the nodes of a list; the body may delete the yielded one, not the next."""
     pos = head.next
     while not list_is_head(pos, head):
         n = pos.next
@@ -272,7 +292,7 @@ def list_for_each_safe(head: ListHead) -> Iterator[ListHead]:
 
 
 def list_for_each_prev_safe(head: ListHead) -> Iterator[ListHead]:
-    """Yield the nodes of a list backwards; the body may delete the yielded one, no other."""
+    """Yield the nodes backwards; the body may delete the yielded one, not the next."""
     pos = head.prev
     while not list_is_head(pos, head):
         n = pos.prev
@@ -286,7 +306,7 @@ def list_count_nodes(head: ListHead) -> int:
 
 
 def list_replace(old: ListHead, new: ListHead) -> None:
-    """Put `new` in the place of `old`, which keeps its pointers; an empty `old` is overwritten."""
+    """Put `new` in the place of `old`, which keeps its pointers unless it was empty."""
     new.next = old.next
     new.next.prev = new
     new.prev = old.prev
@@ -322,7 +342,7 @@ def list_move_tail(list: ListHead, head: ListHead) -> None:
 
 
 def list_bulk_move_tail(head: ListHead, first: ListHead, last: ListHead) -> None:
-    """Move the run from `first` to `last`, both included, to the place before `head`."""
+    """Move the run from `first` to `last`, both included, to before `head`."""
     first.prev.next = last.next
     last.next.prev = first.prev
     head.prev.next = first
@@ -343,7 +363,7 @@ def list_rotate_to_front(list: ListHead, head: ListHead) -> None:
 
 
 def _list_cut_position(list: ListHead, head: ListHead, entry: ListHead) -> None:
-    """Close one ring around `list` up to `entry`, and one around `head` with what is left."""
+    """Close one ring around `list` up to `entry`, one around `head` with the rest."""
     new_first = entry.next
     list.next = head.next
     list.next.prev = list
@@ -354,9 +374,9 @@ def _list_cut_position(list: ListHead, head: ListHead, entry: ListHead) -> None:
 
 
 def list_cut_position(list: ListHead, head: ListHead, entry: ListHead) -> None:
-    """Move the entries up to and including `entry` to `list`, which forgets what it had.
+    """Move the entries up to and including `entry` to `list`, which is overwritten.
 
-    With `head` as the entry `list` becomes empty; from an empty `head` nothing is touched.
+    With `head` as the entry `list` becomes empty; an empty `head` leaves all as it is.
     """
     if list_empty(head):
         return
@@ -369,7 +389,7 @@ def list_cut_position(list: ListHead, head: ListHead, entry: ListHead) -> None:
 
 
 def list_cut_before(list: ListHead, head: ListHead, entry: ListHead) -> None:
-    """Move the entries before `entry` to `list`, which forgets what it had; `head`: all."""
+    """Move the entries before `entry` to `list`, which is overwritten; `head`: all."""
     if head.next == entry:
         init_list_head(list)
         return
@@ -382,7 +402,7 @@ def list_cut_before(list: ListHead, head: ListHead, entry: ListHead) -> None:
 
 
 def _list_splice(list: ListHead, prev: ListHead, next: ListHead) -> None:
-    """Insert the entries of `list` between two neighbours; `list` itself is not written."""
+    """Insert the entries of `list` between neighbours; `list` itself is not written."""
     first = list.next
     last = list.prev
     first.prev = prev
@@ -392,13 +412,13 @@ def _list_splice(list: ListHead, prev: ListHead, next: ListHead) -> None:
 
 
 def list_splice(list: ListHead, head: ListHead) -> None:
-    """Insert the entries of `list` after `head`; `list` must be initialised before reuse."""
+    """Insert the entries of `list` after `head`; initialise `list` before reuse."""
     if not list_empty(list):
         _list_splice(list, head, head.next)
 
 
 def list_splice_tail(list: ListHead, head: ListHead) -> None:
-    """Insert the entries of `list` before `head`; `list` must be initialised before reuse."""
+    """Insert the entries of `list` before `head`; initialise `list` before reuse."""
     if not list_empty(list):
         _list_splice(list, head.prev, head)
 
@@ -418,7 +438,7 @@ def list_splice_tail_init(list: ListHead, head: ListHead) -> None:
 
 
 def container_of(ptr: ListHead, type: type[T], member: str) -> T:
-    """Return the structure of which `ptr` is the `member`: the node itself knows how."""
+    """Return the structure whose `member` is `ptr`: the node itself knows how."""
     return ptr.container_of(type, member)
 
 
@@ -458,28 +478,30 @@ def list_prev_entry(pos: T, member: str) -> T:
     return list_entry(getattr(pos, member).prev, type(pos), member)
 
 
-# In C each loop below takes the entry first, then tests for the head: there the entry of the head
-# is an address that nobody reads. Here it would be an error, so the test comes first.
+# In C each loop below takes the entry first, then tests for the head: there the entry
+# of the head is an address that nobody reads. Here it is an error: the test is first.
 def list_for_each_entry(head: ListHead, type: type[T], member: str) -> Iterator[T]:
     """Yield the structures of a list; the body must leave the yielded one on it."""
     for pos in list_for_each(head):
         yield list_entry(pos, type, member)
 
 
-def list_for_each_entry_reverse(head: ListHead, type: type[T], member: str) -> Iterator[T]:
-    """Yield the structures of a list backwards; the body must leave the yielded one on it."""
+def list_for_each_entry_reverse(
+    head: ListHead, type: type[T], member: str
+) -> Iterator[T]:
+    """Yield the structures backwards; the body must leave the yielded one on it."""
     for pos in list_for_each_prev(head):
         yield list_entry(pos, type, member)
 
 
 def list_for_each_entry_safe(head: ListHead, type: type[T], member: str) -> Iterator[T]:
-    """Yield the structures of a list; the body may delete the yielded one, but not the next."""
+    """Yield the structures; the body may delete the yielded one, not the next."""
     for pos in list_for_each_safe(head):
         yield list_entry(pos, type, member)
 
 
 def list_for_each_entry_from(pos: T, head: ListHead, member: str) -> Iterator[T]:
-    """Yield `pos` and the structures after it; the body must leave the yielded one on the list."""
+    """Yield `pos` and the structures after it; the body must leave the yielded one."""
     node: ListHead = getattr(pos, member)
     while not list_is_head(node, head):
         yield list_entry(node, type(pos), member)
@@ -487,7 +509,7 @@ def list_for_each_entry_from(pos: T, head: ListHead, member: str) -> Iterator[T]
 
 
 def list_for_each_entry_continue(pos: T, head: ListHead, member: str) -> Iterator[T]:
-    """Yield the structures after `pos`; the body must leave the yielded one on the list."""
+    """Yield the structures after `pos`; the body must leave the yielded one."""
     node: ListHead = getattr(pos, member).next
     while not list_is_head(node, head):
         yield list_entry(node, type(pos), member)
