@@ -20,6 +20,7 @@ from literate.pressed import Pressed
 from literate.problems import PressError, Problem, counted
 from literate.project import Project
 from literate.run import Failed, press_all, read
+from literate.site import with_examples
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -56,11 +57,15 @@ def main() -> None:
 @click.option("--cached", is_flag=True, help="Take kept results of pages that nothing changed.")
 @reported
 def check(pages: tuple[str, ...], holes: bool, cached: bool) -> None:
-    """Run pages and print the ledger. Without PAGE: all, and that each module has its page."""
+    """Run pages and print the ledger.
+
+    Without PAGE: all of them, the examples in docs/ too, and that each module has its page.
+    """
     project = Project.find()
     paths = [project.chapter(name) for name in pages] or project.pages()
     try:
-        pressed = press_all(paths, project, whole=not pages, cache=cached)
+        prose = [] if pages else with_examples(project.root / project.docs)
+        pressed = press_all(paths, project, whole=not pages, cache=cached, prose=prose)
     except Failed as failed:
         click.echo(table(failed.pressed, failed.problems))
         raise
@@ -72,6 +77,8 @@ def check(pages: tuple[str, ...], holes: bool, cached: bool) -> None:
 def _check_holes(pressed: list[Pressed], project: Project) -> None:
     problems: list[Problem] = []
     for each in pressed:
+        if not each.page.holes:
+            continue
         click.echo(
             f"{each.page.path}: leaving open {counted(len(each.page.holes), 'hole')} in turn"
         )

@@ -59,7 +59,7 @@ class LiteratePlugin(BasePlugin[Settings]):
         """Press every page; in a build, stop here if any fails."""
         assert self.project is not None
         project, docs = self.project, Path(config.docs_dir)
-        prose = sorted(path for path in docs.rglob("*.md") if site.has_examples(path))
+        prose = site.with_examples(docs)
         try:
             self.pressed = press_all(project.pages(), project, whole=True, prose=prose)
         except Failed as failed:

@@ -20,12 +20,16 @@ CODELESS = ("__init__.py", "__main__.py")
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout: pages below `notes`, modules below `modules`, tests below `tests`."""
+    """A checkout: pages below `notes`, modules below `modules`, tests below `tests`.
+
+    The site's own pages, below `docs`, walk no module; some have examples.
+    """
 
     root: Path
     notes: str = "notes"
     modules: str = "walkthroughs"
     tests: str = "tests"
+    docs: str = "docs"
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
@@ -104,8 +108,9 @@ def _settings(file: Path) -> dict[str, str] | None:
     except ValueError as error:
         raise PressError([Problem(str(file), 1, str(error))]) from None
     found: dict[str, str] | None = tools.get("literate")
-    if unknown := set(found or ()) - {"notes", "modules", "tests"}:
-        message = f"[tool.literate] knows notes, modules, tests; not {', '.join(sorted(unknown))}"
+    if unknown := set(found or ()) - {"notes", "modules", "tests", "docs"}:
+        known = "notes, modules, tests, docs"
+        message = f"[tool.literate] knows {known}; not {', '.join(sorted(unknown))}"
         raise PressError([Problem(str(file), 1, message)])
     return found
 

@@ -25,13 +25,15 @@ LEDGER = "<!-- ledger -->"
 """Where a page of docs/ wants the table of chapters."""
 
 
-def has_examples(path: Path) -> bool:
-    """Say whether a page of docs/ holds something that the press has to run."""
+def with_examples(docs: Path) -> list[Path]:
+    """Return the pages of docs/ that hold something for the press to run."""
+    return sorted(path for path in docs.rglob("*.md") if path.is_file() and _has_examples(path))
+
+
+def _has_examples(path: Path) -> bool:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    infos = [
-        match["info"].strip().partition(" ")[0] for line in lines if (match := FENCE.match(line))
-    ]
-    return "pycon" in infos
+    fences = filter(None, map(FENCE.match, lines))
+    return any(match["info"].strip().partition(" ")[0] == "pycon" for match in fences)
 
 
 def pages(pressed: list[Pressed], project: Project, docs: Path) -> dict[str, str]:

@@ -69,6 +69,16 @@ def test_check_prints_every_problem_and_fails(here: Toy) -> None:
     assert result.exit_code == 1
 
 
+def test_check_runs_the_examples_of_docs(here: Toy) -> None:
+    here.write("docs/x.md", "# X\n\n```pycon\n>>> 1\n2\n```\n")
+    result = run("check")
+    assert untimed(result.stdout) == HEAD + (
+        "notes/toy/m.md       4         1         100 %     0.00  ok\n"
+        "docs/x.md            1         1             -     0.00  1 problem\n"
+    )
+    assert result.stderr.startswith("docs/x.md:4: the example did something else\n")
+
+
 def test_check_shows_a_page_that_cannot_be_read(here: Toy) -> None:
     here.write(here.name, "Text.\n")
     result = run("check")
@@ -151,7 +161,8 @@ def test_a_bad_setting_is_reported(here: Toy) -> None:
     result = run("check")
     assert (result.exit_code, result.stderr) == (
         1,
-        f"{here.root}/pyproject.toml:1: [tool.literate] knows notes, modules, tests; not pages\n"
+        f"{here.root}/pyproject.toml:1: "
+        "[tool.literate] knows notes, modules, tests, docs; not pages\n"
         "1 problem\n",
     )
 

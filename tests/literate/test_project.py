@@ -37,7 +37,7 @@ SETTINGS = {
     "no TOML": ("[tool", "Expected ']' at the end of a table declaration (at end of document)"),
     "an unknown setting": (
         "[tool.literate]\npages = 'x'\ncolor = 'red'\n",
-        "[tool.literate] knows notes, modules, tests; not color, pages",
+        "[tool.literate] knows notes, modules, tests, docs; not color, pages",
     ),
 }
 

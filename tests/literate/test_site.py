@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from literate.run import Failed, press_all
-from literate.site import extras, has_examples, in_order, pages, tooltips
+from literate.site import extras, in_order, pages, tooltips, with_examples
 
 if TYPE_CHECKING:
     from conftest import Toy
@@ -34,7 +34,8 @@ Two words
     ],
 )
 def test_a_page_of_docs_may_have_examples(toy: Toy, text: str, expected: bool) -> None:
-    assert has_examples(toy.write("docs/x.md", text)) is expected
+    page = toy.write("docs/x.md", text)
+    assert with_examples(page.parent) == ([page] if expected else [])
 
 
 def test_terms_become_tooltips_everywhere_but_in_the_glossary(toy: Toy) -> None:
