@@ -73,8 +73,8 @@ def test_check_runs_the_examples_of_docs(here: Toy) -> None:
     here.write("docs/x.md", "# X\n\n```pycon\n>>> 1\n2\n```\n")
     result = run("check")
     assert untimed(result.stdout) == HEAD + (
-        "notes/toy/m.md       4         1         100 %     0.00  ok\n"
         "docs/x.md            1         1             -     0.00  1 problem\n"
+        "notes/toy/m.md       4         1         100 %     0.00  ok\n"
     )
     assert result.stderr.startswith("docs/x.md:4: the example did something else\n")
 
