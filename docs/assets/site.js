@@ -128,3 +128,14 @@ new MutationObserver(() => {
     nav.setAttribute("role", "none");
   });
 }).observe(document.body, { childList: true, subtree: true });
+
+// Material lets wide tables scroll; what scrolls has to be within a keyboard's reach.
+function reach() {
+  for (const wrap of document.querySelectorAll(".md-typeset__scrollwrap")) {
+    if (wrap.scrollWidth > wrap.clientWidth) wrap.tabIndex = 0;
+    else wrap.removeAttribute("tabindex");
+  }
+}
+addEventListener("load", reach);
+addEventListener("resize", reach);
+document.addEventListener("toggle", reach, true); // a table that was folded had no width

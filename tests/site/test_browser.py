@@ -94,10 +94,14 @@ class Visit(NamedTuple):
     """Pixels, on a telephone that has 390."""
 
 
-# The contrast of a token depends on the classes of what it stands in, and on nothing else: one of
-# each kind tells as much as thousands, which would take axe a minute. What is folded is unfolded.
-PREPARE = """() => {
+UNFOLD = """() => {
   document.querySelectorAll("details").forEach((each) => { each.open = true });
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
+# The contrast of a token depends on the classes of what it stands in, and on nothing else: one of
+# each kind tells as much as thousands, which would take axe a minute. A line that is thinned out
+# need not scroll any more, so what scrolls is asked for before.
+THIN = """() => {
   const seen = new Set();
   for (const token of document.querySelectorAll("pre code span[class]")) {
     let kind = "";
@@ -108,14 +112,40 @@ PREPARE = """() => {
 }"""
 
 
-def axe(page: Page, colours: Literal["light", "dark"]) -> list[tuple[str, str, str]]:
+Violation = tuple[str, str, str]
+SCROLLING = {"runOnly": {"type": "rule", "values": ["scrollable-region-focusable"]}}
+
+
+def axe(page: Page, colours: Literal["light", "dark"]) -> list[Violation]:
     """Return what axe finds on a page in the given colours."""
     page.emulate_media(color_scheme=colours)
     scheme = {"light": "default", "dark": "slate"}[colours]
     expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
-    run = "axe.run({ resultTypes: ['violations'] }).then((found) => found.violations)"
-    violations = page.evaluate(run)
-    return [(colours, v["id"], node["html"][:200]) for v in violations for node in v["nodes"]]
+    return violations(page, colours, {"resultTypes": ["violations"]})
+
+
+def violations(page: Page, where: str, options: dict[str, Any]) -> list[Violation]:
+    """Return the violations that axe finds under `options`."""
+    found = page.evaluate("options => axe.run(options).then(found => found.violations)", options)
+    return [(where, each["id"], node["html"][:200]) for each in found for node in each["nodes"]]
+
+
+def wrong(page: Page) -> tuple[int, list[Violation]]:
+    """Return how wide a page is on a telephone, and all that axe finds on it, wide and narrow."""
+    narrow, wide = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+    found: list[Violation] = []
+    page.evaluate(AXE_SCRIPT)
+    page.evaluate(UNFOLD)
+    page.set_viewport_size(narrow)
+    width = page.evaluate("document.scrollingElement.scrollWidth")
+    for name, size in (("narrow", narrow), ("wide", wide)):
+        page.set_viewport_size(size)
+        page.evaluate(UNFOLD)
+        found += violations(page, name, SCROLLING)
+    page.evaluate(THIN)
+    found += axe(page, "light") + axe(page, "dark")
+    page.set_viewport_size(narrow)
+    return width, found + axe(page, "light")
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +157,9 @@ def visits(browser: Browser, address: str, paths: list[str]) -> dict[str, Visit]
         page = context.new_page()
         ears = Ears(page)
         page.goto(address + path)
-        page.set_viewport_size({"width": 390, "height": 844})
-        width = page.evaluate("document.scrollingElement.scrollWidth")
-        page.set_viewport_size({"width": 1280, "height": 900})
-        page.evaluate(PREPARE)
-        page.evaluate(AXE_SCRIPT)
-        violations = axe(page, "light") + axe(page, "dark")
+        width, found = wrong(page)
         answers = [Answer.to(request) for request in ears.requests]
-        made[path] = Visit(answers, ears.said, violations, width)
+        made[path] = Visit(answers, ears.said, found, width)
         page.close()
     context.close()
     return made
