@@ -189,14 +189,15 @@ def _one_stem(page: Page, project: Project) -> Iterator[Problem]:
 
 
 def codeless(source: Source) -> Iterator[Problem]:
-    """Report code in a package's `__init__` (a docstring alone) or `__main__` (one call more)."""
+    """Report code in a package's `__init__` or `__main__` beyond what needs no explaining."""
     main = source.path.endswith("__main__.py")
     allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom) if main else ()
     calls = 1 if main else 0
+    held = "a docstring, imports and one call" if main else "a docstring and nothing else"
     for statement in source.tree.body:
         is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
         is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
         calls -= is_call
         if not (is_text or isinstance(statement, allowed) or (is_call and calls >= 0)):
-            message = "this file has no page, so it holds a docstring and nothing else"
+            message = f"this file has no page, so it holds {held}"
             yield Problem(source.path, statement.lineno, message)

@@ -22,7 +22,8 @@ from literate.doctests import Outcome
 from literate.page import Block, Break, Example, Exercise, Prose, Quote, SourceBlock
 from literate.pressed import Pressed
 from literate.project import Project
-from literate.render import Plain, fence, listing, resolve
+from literate.quotes import resolve
+from literate.render import Plain, fence, listing
 
 Json = dict[str, Any]
 v4: Any = nbformat.v4  # nbformat and jupytext come without types
@@ -79,7 +80,7 @@ def _cells(index: int, block: Block, pressed: Pressed, plain: Plain) -> Iterator
         case SourceBlock():
             yield from _source(block, pressed)
         case Quote():
-            source, parts, module = resolve(block.name, pressed, plain.project)
+            source, parts, module = resolve(block.name, pressed.entry, plain.project)
             shown = "\n".join(fence("python", text) for _, text in listing(source, parts))
             yield Cell("markdown", f"Again, from `{module}`:\n\n{shown}")
         case Example():

@@ -11,41 +11,13 @@ from dataclasses import dataclass, field
 from literate.doctests import Outcome, prompted
 from literate.page import Block, Break, Example, Exercise, Prose, Quote, SourceBlock
 from literate.pressed import Pressed
-from literate.problems import PressError, Problem
+from literate.problems import PressError
 from literate.project import Project
+from literate.quotes import resolve
 from literate.source import Part, Source, UnknownSymbol
 
 Home = Callable[[str], str | None]
 """Says which page shows a module, by its dotted name."""
-
-
-def resolve(name: str, pressed: Pressed, project: Project) -> tuple[Source, list[Part], str]:
-    """Return what a quote block names: the source, the parts, the dotted module name."""
-    if pressed.entry.source is not None:
-        try:
-            return pressed.entry.source, pressed.entry.source.find(name), pressed.page.module
-        except UnknownSymbol:
-            pass
-    words = name.split(".")
-    for count in range(len(words) - 1, 0, -1):
-        module, symbol = ".".join(words[:count]), ".".join(words[count:])
-        file = project.module_file(module)
-        if file.is_file():
-            source = Source.of(file, project)
-            return source, source.find(symbol), module
-    raise UnknownSymbol(f"no module of this project has {name!r}")
-
-
-def check_quotes(pressed: Pressed, project: Project) -> Iterator[Problem]:
-    """Report quote blocks that name nothing."""
-    for block in pressed.page.blocks:
-        if isinstance(block, Quote):
-            try:
-                resolve(block.name, pressed, project)
-            except UnknownSymbol as error:
-                yield Problem(pressed.page.path, block.line, str(error))
-            except PressError as error:
-                yield from error.problems
 
 
 def listing(source: Source, parts: list[Part]) -> Iterator[tuple[int, str]]:
@@ -143,7 +115,7 @@ class Plain:
     def quote(self, block: Quote) -> str:
         """Return a symbol shown again."""
         try:
-            source, parts, module = resolve(block.name, self.pressed, self.project)
+            source, parts, module = resolve(block.name, self.pressed.entry, self.project)
         except (UnknownSymbol, PressError):
             return ""  # a page that is being written; check_quotes says so
         shown = "\n".join(self.code(source, first, text) for first, text in listing(source, parts))

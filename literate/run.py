@@ -18,7 +18,7 @@ from literate.pressed import Pressed
 from literate.problems import PressError, Problem
 from literate.process import Process, stop_all
 from literate.project import Project
-from literate.render import check_quotes
+from literate.quotes import check_quotes
 from literate.steps import steps
 
 
@@ -121,9 +121,8 @@ def press(
     can_run = not entry.problems or _only_unshown(entry)
     if entry.source:
         entry.problems += check_holes(page, entry.source)
-    pressed = Pressed(page, entry)
-    entry.problems += check_quotes(pressed, project)
-    pressed.problems += entry.problems
+    entry.problems += check_quotes(page, entry, project)
+    pressed = Pressed(page, entry, problems=list(entry.problems))
     todo = list(steps(pressed, instead))
     if can_run and todo:
         kept = Kept(page, project, todo, pressed.skipped) if cache and instead is None else None

@@ -268,7 +268,7 @@ PAIRS = {
         [
             (
                 "chapters/toy/__main__.py:4: this file has no page, so "
-                "it holds a docstring and nothing else"
+                "it holds a docstring, imports and one call"
             )
         ],
     ),

@@ -9,8 +9,8 @@ import pytest
 
 from literate.doctests import Outcome
 from literate.pressed import Pressed
-from literate.render import Plain, fence, listing, resolve, segments, slugify, svg_text
-from literate.source import Source, UnknownSymbol
+from literate.render import Plain, fence, listing, segments, slugify, svg_text
+from literate.source import Source
 
 if TYPE_CHECKING:
     from conftest import Toy
@@ -272,38 +272,6 @@ def test_a_page_is_rendered_as_markdown(chapter: tuple[Toy, Pressed]) -> None:
         f'<desc>The "{name}" &amp; more</desc></svg>\n'
         for number, name in [(1, "one"), (2, "two")]
     }
-
-
-def test_a_quote_names_a_symbol_of_this_module_or_of_another(chapter: tuple[Toy, Pressed]) -> None:
-    toy, pressed = chapter
-    found = {
-        name: (source.path, [part.name for part in parts], module)
-        for name in ("inc", "class P", "chapters.toy.other.C")
-        for source, parts, module in [resolve(name, pressed, toy.project)]
-    }
-    assert found == {
-        "inc": ("chapters/toy/m.py", ["inc"], "chapters.toy.m"),
-        "class P": ("chapters/toy/m.py", ["class P"], "chapters.toy.m"),
-        "chapters.toy.other.C": ("chapters/toy/other.py", ["C"], "chapters.toy.other"),
-    }
-
-
-QUOTES = {
-    "lost": "notes/toy/m.md:7: no module of this project has 'lost'",
-    "chapters.toy.lost.f": "notes/toy/m.md:7: no module of this project has 'chapters.toy.lost.f'",
-    "chapters.toy.bad.f": "chapters/toy/bad.py:1: syntax error: '(' was never closed",
-    "chapters.toy.m.incr": "notes/toy/m.md:7: chapters/toy/m.py has no 'incr'; did you mean inc?",
-}
-
-
-@pytest.mark.parametrize(("name", "message"), QUOTES.items())
-def test_a_quote_of_nothing_is_reported(toy: Toy, name: str, message: str) -> None:
-    toy.module("x = (", "bad")
-    shown = "```source the docstring, the constants, inc, later\n```\n"
-    assert toy.reports(f"{shown}```quote {name}\n```\n") == [message]
-    if "bad" not in name:
-        with pytest.raises(UnknownSymbol):
-            resolve(name, toy.press(), toy.project)
 
 
 def test_parts_that_follow_each_other_are_one_listing() -> None:
