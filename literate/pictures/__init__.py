@@ -3,11 +3,28 @@
 Each picture shows the state at the moment it was made, and its `repr` says the same in words.
 """
 
+from .lanes import Lanes
 from .memory import Memory
+from .plot import Plot
 from .ring import Ring
+from .sets import Sets
 from .strip import Strip
 from .svg import Picture
 from .table import Table
+from .timeline import Event, Span
 from .writes import Write, Writes
 
-__all__ = ["Memory", "Picture", "Ring", "Strip", "Table", "Write", "Writes"]
+__all__ = [
+    "Event",
+    "Lanes",
+    "Memory",
+    "Picture",
+    "Plot",
+    "Ring",
+    "Sets",
+    "Span",
+    "Strip",
+    "Table",
+    "Write",
+    "Writes",
+]

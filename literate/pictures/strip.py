@@ -46,7 +46,7 @@ def figure(picture: Any, caption: str, frame: Frame) -> str:
 def markup(picture: Any, frame: Frame) -> str:
     """Return the picture in `frame`, or the SVG or HTML that any other object shows itself by."""
     if isinstance(picture, Picture):
-        return picture.svg(frame)
+        return picture.html(frame)
     show = getattr(picture, "_repr_svg_", None) or picture._repr_html_
     return show()
 

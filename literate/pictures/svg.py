@@ -109,6 +109,10 @@ class Picture(ABC):
         """The elements and their frame, drawn once."""
         return self.draw()
 
+    def html(self, frame: Frame) -> str:
+        """Return the drawing in `frame` as a page shows it: as it is unless overridden."""
+        return self.svg(frame)
+
     def svg(self, frame: Frame) -> str:
         """Return the drawing in `frame`, which the states of one strip share."""
         left, top = frame.left - MARGIN, frame.top - MARGIN
@@ -129,3 +133,18 @@ class Picture(ABC):
 
     def _repr_svg_(self) -> str:
         return self.svg(self.drawing[1])
+
+
+class WidePicture(Picture):
+    """A picture that may be wider than a telephone: it is scrolled before its text is too small."""
+
+    def html(self, frame: Frame) -> str:
+        """Return the drawing in a region that a keyboard can scroll."""
+        label, width = escape(clean(self.title)), frame.right - frame.left + 2 * MARGIN
+        return (
+            f'<div class="picture-wrap" tabindex="0" role="region" aria-label="{label}" '
+            f'style="--pic-width: {number(width)}px">{self.svg(frame)}</div>'
+        )
+
+    def _repr_html_(self) -> str:
+        return self.html(self.drawing[1])
