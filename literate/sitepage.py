@@ -76,7 +76,7 @@ class Site(Plain):
         lines = f"line {first}" if first == last else f"lines {first}–{last}"  # noqa: RUF001
         link = f'<a href="{up}{slug}/#__span-0-{first}"><code>{source.path}</code></a>'
         where = f'<p class="source__where">{link} {lines}</p>'
-        # Every page loads the search index: names are found in the reference, not in listings.
+        # A search finds a name in the reference, once, and not in every listing that has it.
         return f'<div class="source" data-search-exclude markdown>\n{where}\n\n' + (
             fence(f'python linenums="{first}"', text) + "\n</div>\n"
         )
