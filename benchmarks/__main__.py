@@ -1,5 +1,7 @@
 """`python -m benchmarks`: run every benchmark and print its table."""
 
-from benchmarks import press
+from benchmarks import diff, hub, press
 
 press.main()
+diff.main()
+hub.main()
