@@ -1,0 +1,1 @@
+"""Docker Swarm v1.2.9, the standalone one, module by module."""
