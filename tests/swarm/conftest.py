@@ -1,5 +1,6 @@
 """What the tests of this system share: a registry that forgets, a watch written down."""
 
+import time
 from contextlib import aclosing
 
 import pytest
@@ -14,6 +15,16 @@ def registry():
     yield discovery.backends
     discovery.backends.clear()
     discovery.backends.update(before)
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch):
+    """Let log lines, which tell local time, tell the same everywhere."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from walkthroughs.swarm.zookeeper import (
     NoNode,
     check,
     explain,
-    goes,
     initialize,
+    misplaced,
     open_zookeeper,
     place,
     predecessor,
@@ -115,19 +115,19 @@ def test_who_is_not_in_the_queue_does_not_have_the_lock():
 
 
 def test_a_node_of_our_own_session_is_set():
-    assert not goes(7, 7, 10)
+    assert not misplaced(7, 7, 10)
 
 
 def test_a_node_of_an_older_session_goes_with_it():
-    assert goes(6, 7, 10)
+    assert misplaced(6, 7, 10)
 
 
 def test_a_node_of_nobody_would_never_go():
-    assert goes(0, 7, 10)
+    assert misplaced(0, 7, 10)
 
 
 def test_a_key_without_a_ttl_may_be_anybodys():
-    assert not goes(6, 7, 0)
+    assert not misplaced(6, 7, 0)
 
 
 def test_an_error_is_explained_by_its_name():
@@ -394,7 +394,7 @@ async def test_a_node_with_children_cannot_become_ours_and_says_so(server, prefi
 
 
 @on_a_loop
-async def test_a_watch_tells_of_what_comes_changes_and_goes(server, prefix):
+async def test_a_watch_tells_of_what_comes_changes_and_misplaced(server, prefix):
     store = store_at(server.address)
     async with aclosing(store.watch_tree(prefix)) as changes:
         assert await anext(changes) == []

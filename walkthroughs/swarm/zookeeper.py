@@ -221,16 +221,25 @@ class Tree:
         self.session = session
         self.path = path
         self.known: dict[str, str] = {}
+        self.stale: set[str | None] = set()
         self.changed = asyncio.Event()
 
     def _watch(self, event: WatchedEvent) -> None:
-        self.session.post(self._forget, event.path)
+        self.session.post(self._mark, event.path)
 
-    def _forget(self, path: str | None) -> None:
-        # Without a path: the connection has ended, and with it every watch.
-        for each in [path] if path else list(self.known):
-            self.known.pop(each, None)
+    def _mark(self, path: str | None) -> None:
+        # Events and results come through two threads: what is fetched at this moment
+        # may yet be written over what has changed. So it is forgotten in `read`.
+        self.stale.add(path)
         self.changed.set()
+
+    def _forget(self) -> None:
+        if None in self.stale:
+            # The connection has ended, and with it every watch.
+            self.known.clear()
+        for path in self.stale:
+            self.known.pop(path or "", None)
+        self.stale.clear()
 
     async def _get(self, path: str) -> None:
         # The watch of the children tells of one that has gone meanwhile.
@@ -242,6 +251,7 @@ class Tree:
     async def read(self) -> Values:
         """Return the values, sorted by key, and watch for changes from now on."""
         self.changed.clear()
+        self._forget()
         request = self.session.client.get_children_async(self.path, self._watch)
         paths = [f"{self.path}/{name}" for name in await self.session.result(request)]
         await asyncio.gather(*(self._get(p) for p in paths if p not in self.known))
@@ -265,8 +275,8 @@ def predecessor(name: str, names: Iterable[str]) -> str | None:
     return queue[queue.index(name) - 1] if queue[0] != name else None
 
 
-def goes(owner: int, session: int, ttl: float) -> bool:
-    """Tell whether a node has to be ours, and belongs to another session, or to none.
+def misplaced(owner: int, session: int, ttl: float) -> bool:
+    """Tell whether a node should hang on a session, and hangs on another, or on none.
 
     A process that was killed leaves one behind, for as long as its session lives.
     """
@@ -311,7 +321,7 @@ class ZooKeeper:
         if not node:
             create = client.create_async(path, data, None, ttl > 0, makepath=True)
             await session.result(create)
-        elif goes(node.ephemeralOwner, client.client_id[0], ttl):
+        elif misplaced(node.ephemeralOwner, client.client_id[0], ttl):
             # Both at once, so that no watch sees the list without it.
             both = client.transaction()
             both.delete(path)
