@@ -48,9 +48,10 @@ def environment() -> dict[str, str]:
 
 
 def _machine_bound(name: str) -> bool:
-    # With the last two, pytest does not shorten its messages.
+    # With CI or BUILD_NUMBER, pytest does not shorten its messages. DEBUG and SWARM_ are what a
+    # reader's shell tells the programs of the chapters.
     dropped = {"LANGUAGE", "COLORTERM", "FORCE_COLOR", "CLICOLOR_FORCE", "CI", "BUILD_NUMBER"}
-    return name.startswith(("LC_", "PYTHON", "PYTEST_")) or name in dropped
+    return name.startswith(("LC_", "PYTHON", "PYTEST_", "SWARM_")) or name in dropped | {"DEBUG"}
 
 
 _running: set[subprocess.Popen[bytes]] = set()

@@ -27,6 +27,13 @@ def utc(monkeypatch):
     time.tzset()
 
 
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch):
+    """Hide what the shell tells the commands."""
+    for name in ("DEBUG", "SWARM_ADVERTISE", "SWARM_DISCOVERY", "SWARM_HUB"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def follow():
     """Return a function that starts a watch in a lab, and returns what it reports.

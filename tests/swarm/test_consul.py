@@ -82,7 +82,7 @@ class StandIn:
         return [{"Key": k, **self.pairs[k]} for k in hits]
 
     async def get(self, key, query):
-        wait = parse_duration(query["wait"]) if int(query.get("index", 0)) else 0
+        wait = parse_duration(query.get("wait", "5m")) if int(query.get("index", 0)) else 0
         until = self.clock.monotonic() + wait
         while int(query.get("index", 0)) == self.index and self.clock.monotonic() < until:
             await self.sleep_until(until)

@@ -118,11 +118,11 @@ def test_a_node_of_our_own_session_is_set():
     assert not misplaced(7, 7, 10)
 
 
-def test_a_node_of_an_older_session_goes_with_it():
+def test_a_node_of_an_older_session_is_made_anew():
     assert misplaced(6, 7, 10)
 
 
-def test_a_node_of_nobody_would_never_go():
+def test_a_node_of_nobody_is_made_anew():
     assert misplaced(0, 7, 10)
 
 

@@ -63,8 +63,7 @@ class Servers:
         # Managers that were given one list should not all ask its first.
         self.urls = world.random.sample(urls, len(urls))
         self.pinned = self.urls[0]
-        # Given none, each client would read all the authorities of the system.
-        self.tls = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.tls = tls
         self.world = world
 
     async def do(
@@ -81,10 +80,6 @@ class Servers:
                     answer = await send(client)
             except NoAnswer as error:
                 errors += f"; {error}"
-                continue
-            except OSError as error:
-                # Under TLS 1.3 a server refuses our certificate after the handshake.
-                errors += f"; {url}: {reason(error)}"
                 continue
             if answer.status < 500:
                 self.pinned = url
@@ -199,7 +194,7 @@ async def first_change(
             async for line in response.aiter_lines():
                 if not decode(line, lambda data: data.get("result", {}).get("created")):
                     return Answer(response.status_code, response.headers, line.encode())
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, OSError) as error:
         why = reason(error)
     raise NoAnswer(f'{method.title()} "{client.base_url.join(url)}": {why}')
 
