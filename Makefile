@@ -41,7 +41,7 @@ notebook: $(VENV)/.notebook ## open JupyterLab on the chapters' notebooks
 	$(BIN)/jupyter lab --notebook-dir=build/pages
 
 .PHONY: bench
-bench: $(VENV)/.test ## measure the press side by side with its alternatives
+bench: $(VENV)/.test ## measure the press, a diff, the hub and a watch, each beside an alternative
 	$(BIN)/python -m benchmarks
 
 .PHONY: lock

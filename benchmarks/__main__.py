@@ -1,7 +1,8 @@
 """`python -m benchmarks`: run every benchmark and print its table."""
 
-from benchmarks import diff, hub, press
+from benchmarks import diff, hub, press, watch
 
 press.main()
 diff.main()
 hub.main()
+watch.main()

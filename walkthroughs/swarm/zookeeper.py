@@ -100,6 +100,9 @@ class Session(SequentialThreadingHandler):
         self.cut = asyncio.Event()
         """Set when the connection has ended, whatever becomes of the session."""
         self.hope = False
+        self.leaving = False
+        self.lasts = False
+        """Whether the session is left to its timeout in the end."""
         retry = {"max_tries": -1, "max_jitter": 0, "max_delay": DIAL_TIMEOUT}
         self.client: Any = KazooClient(
             ",".join(self.servers),
@@ -115,6 +118,8 @@ class Session(SequentialThreadingHandler):
     def create_connection(
         self, address: tuple[str, int], hostname: str, **_: Any
     ) -> socket.socket:
+        if self.leaving:
+            raise ConnectionAbortedError
         server = join_host_port(hostname, str(address[1]))
         try:
             self.line = socket.create_connection(address, DIAL_TIMEOUT)
@@ -194,11 +199,20 @@ class Session(SequentialThreadingHandler):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def hang_up(self) -> None:
+        """End the connection for good, with no request that ends the session."""
+        self.leaving = True
+        with suppress(OSError):
+            if self.line:
+                self.line.shutdown(socket.SHUT_RDWR)
+
     async def close(self) -> None:
-        """End the session, and wait until its threads have ended."""
+        """Return when the connection and the threads have ended."""
         closed = asyncio.Event()
 
         def end() -> None:
+            if self.lasts:
+                self.hang_up()
             self.client.stop()
             self.client.close()
             self.post(closed.set)
@@ -206,10 +220,8 @@ class Session(SequentialThreadingHandler):
         ending = self.spawn(end)
         with suppress(TimeoutError):
             await within(DIAL_TIMEOUT, closed.wait(), self.clock)
-        with suppress(OSError):
-            # Wake a thread that waits for a silent server.
-            if self.line:
-                self.line.shutdown(socket.SHUT_RDWR)
+        # That wakes a thread that waits for a silent server.
+        self.hang_up()
         await closed.wait()
         ending.join()
 
@@ -301,12 +313,13 @@ class ZooKeeper:
     async def _keep(self) -> AsyncGenerator[Session, None]:
         try:
             async with self.session() as session:
+                session.lasts = True
                 yield session
         finally:
             self.kept = None
 
     async def _kept(self) -> Session:
-        """Return the session that keys hang on; it ends with the event loop."""
+        """Return the session that keys hang on, and which outlives the event loop."""
         async with self.opening:
             if not self.kept:
                 # The loop's last deed is to close the generators that have not ended.
