@@ -1,7 +1,8 @@
 """The process in which tests meet a module that is not the one on disk.
 
 `python -m literate.tester FD` reads a job as JSON from standard input, imports pytest once, and
-runs each test in a fork, so that ten mutants cost little more than one.
+runs each test in a fork. What the first fork has imported from outside the project is then imported
+for all, so that ten mutants cost little more than one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from types import ModuleType
 from typing import Any
 
@@ -89,6 +90,23 @@ def _try(module: str, file: str, text: str, test: str) -> dict[str, Any]:
     return {"problem": f"the test {name} does not run", "message": why}
 
 
+def _libraries(root: str) -> list[str]:
+    """Return the modules that this process has imported and that are not the project's own."""
+    folders = (os.path.join(root, ""), os.path.join(sys.prefix, ""))
+    modules = list(sys.modules.items())
+    files = {name: getattr(module, "__file__", None) or "" for name, module in modules}
+    project, environment = folders
+    return [n for n, f in files.items() if f.startswith(environment) or not f.startswith(project)]
+
+
+def _import(names: Sequence[str]) -> None:
+    """Import what the next fork will want too, once for all of them."""
+    for name in names:
+        if name not in sys.modules:
+            with suppress(Exception):
+                importlib.import_module(name)
+
+
 def main() -> None:
     """Do the job on standard input."""
     job = json.load(sys.stdin)
@@ -103,13 +121,17 @@ def main() -> None:
             except Exception as error:
                 verdict = {"problem": f"its test did not run: {error!r}"}
             with open(writer, "w", encoding="utf-8") as stream:
-                json.dump(verdict | {"files": loaded_files(job["root"])}, stream)
+                root = job["root"]
+                verdict |= {"files": loaded_files(root), "libraries": _libraries(root)}
+                json.dump(verdict, stream)
             os._exit(0)
         os.close(writer)
         with open(reader, "rb") as stream:
             answer = stream.read()
         os.wait()
-        verdicts.append(json.loads(answer or b'{"problem": "its test ended the process"}'))
+        verdict = json.loads(answer or b'{"problem": "its test ended the process"}')
+        _import(verdict.pop("libraries", ()))
+        verdicts.append(verdict)
     with open(int(sys.argv[1]), "w", encoding="utf-8") as answers:
         json.dump(verdicts, answers)
 
