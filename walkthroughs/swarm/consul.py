@@ -24,15 +24,7 @@ import httpx2
 from walkthroughs.swarm.discovery import Options
 from walkthroughs.swarm.golang import format_duration
 from walkthroughs.swarm.kv import StoreError, Values, over
-from walkthroughs.swarm.world import (
-    TIMEOUT,
-    Answer,
-    NoAnswer,
-    World,
-    ask,
-    reason,
-    within,
-)
+from walkthroughs.swarm.world import TIMEOUT, Answer, NoAnswer, World, ask, within
 
 DEFAULT_WATCH_WAIT_TIME = 15.0
 """Seconds after which a question that waits for a change is asked anew."""
@@ -111,8 +103,7 @@ class Consul:
         self, servers: Sequence[str], tls: ssl.SSLContext | None, world: World
     ) -> None:
         self.urls = [f"{'https' if tls else 'http'}://{each}" for each in servers]
-        # Given none, each client would read all the authorities of the system.
-        self.tls = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.tls = tls
         self.world = world
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
@@ -124,9 +115,6 @@ class Consul:
                     answer = await ask(client, method, f"/v1/{path}", **options)
             except NoAnswer as error:
                 errors.append(str(error))
-            except OSError as error:
-                # A server's refusal of our certificate, which no client has wrapped.
-                errors.append(f"{url}: {reason(error)}")
             else:
                 if answer.status in (200, 404):
                     self.urls.sort(key=lambda each: each != url)
@@ -169,12 +157,12 @@ class Consul:
             await self.set(key, value)
             return
         for _ in range(RENEW_SESSION_RETRY_MAX):
-            # Whoever put the key before, perhaps we in a former life, left a session.
-            session = holder((await self.get(key))[0])
-            session = session or await self.create(ttl, "delete")
-            if await self.renew(session) and await self.set(
-                key, value, acquire=session
-            ):
+            # Whoever put the key before, perhaps a former process, left a session.
+            left = holder((await self.get(key))[0])
+            session = left or await self.create(ttl, "delete")
+            if not await self.renew(session):
+                continue
+            if await self.set(key, value, acquire=session):
                 return
         why = "cannot set or renew session for ttl, unable to operate on sessions"
         raise StoreError(why)

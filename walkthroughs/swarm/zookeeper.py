@@ -54,7 +54,7 @@ def explain(error: KazooException) -> StoreError:
     return kind(f"zk: {words} {error}".strip())
 
 
-def check(servers: Sequence[str]) -> list[str]:
+def with_ports(servers: Sequence[str]) -> list[str]:
     """Return addresses with a port, 2181 if none is given; raise `DiscoveryError`."""
     try:
         pairs: list[tuple[str, int]] = collect_hosts(",".join(servers))[0]
@@ -387,7 +387,7 @@ def open_zookeeper(
     servers: Sequence[str], tls: ssl.SSLContext | None, options: Options, world: World
 ) -> ZooKeeper:
     """Return the store; raise `DiscoveryError` for an address that cannot be one."""
-    return ZooKeeper(check(servers), tls, world)
+    return ZooKeeper(with_ports(servers), tls, world)
 
 
 initialize = over(open_zookeeper)
