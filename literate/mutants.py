@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import tempfile
@@ -13,7 +12,7 @@ from literate.page import Break
 from literate.problems import PressError, Problem
 from literate.process import end, send, start
 from literate.project import Project
-from literate.source import Part, Source, UnknownSymbol
+from literate.source import Part, Source, UnknownSymbol, parse
 
 LIMIT = 60.0
 """Seconds that the tests of one page's mutants may take together."""
@@ -74,7 +73,7 @@ def _changed(source: Source, part: Part, at: int, block: Break) -> Mutant:
     line = indent + block.plus.strip() if block.plus.strip() else ""
     changed[part.start - 1 + at] = f"{line}\n" if line else ""
     text = "".join(changed)
-    ast.parse(text)
+    parse(text)
     whole = next(each for each in source.parts if each.first <= part.start <= each.last)
     piece = whole.start, "".join(changed[whole.start - 1 : whole.end])
     return Mutant(part, at, line, piece, text, block.test)

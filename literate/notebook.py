@@ -24,6 +24,7 @@ from literate.pressed import Pressed
 from literate.project import Project
 from literate.quotes import resolve
 from literate.render import Plain, fence, listing
+from literate.source import parse
 
 Json = dict[str, Any]
 v4: Any = nbformat.v4  # nbformat and jupytext come without types
@@ -112,7 +113,7 @@ def _source(block: SourceBlock, pressed: Pressed) -> Iterator[Cell]:
 
 def _code(text: str) -> Cell:
     """Return a cell that runs a module's text and displays nothing."""
-    statements = ast.parse(text).body
+    statements = parse(text).body
     if all(isinstance(each, ast.Expr) for each in statements):
         return Cell("markdown", fence("python", text))
     # A docstring at the end would be displayed as the cell's value.

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import ast
 import difflib
+import gc
 import io
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -60,6 +62,25 @@ class UnknownSymbol(LookupError):
     """A name that the module does not define; the message suggests one that it does."""
 
 
+_parsing = threading.Lock()
+
+
+def parse(text: str, path: str = "<unknown>") -> ast.Module:
+    """Return the tree of a text, as `ast.parse` does, in any thread.
+
+    Before 3.11.8, Python counts how deep a tree is for all threads together, and fails when the
+    garbage collector lets one begin in the midst of another.
+    """
+    with _parsing:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return ast.parse(text, path)
+        finally:
+            if collecting:
+                gc.enable()
+
+
 class Source:
     """A module's text and its parts. Raises SyntaxError as `ast.parse` does."""
 
@@ -68,7 +89,7 @@ class Source:
         self.text = text
         # Lines as the parser counts them: a form feed does not end one, unlike for splitlines.
         self.lines = io.StringIO(text).readlines()
-        self.tree = ast.parse(text, path)
+        self.tree = parse(text, path)
 
     @classmethod
     def of(cls, file: Path, project: Project) -> Source:

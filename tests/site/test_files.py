@@ -123,6 +123,7 @@ def test_the_home_page_says_what_was_verified(site: Path) -> None:
 
 def numbered(page: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a page's source blocks with the numbers that stand beside them."""
+    page = re.sub(r'<div class="quote".*?</code></pre>', "", page, flags=re.DOTALL)
     for block in re.findall(r'<div class="source"[^>]*>(.*?</code></pre>)', page, re.DOTALL):
         for line in re.findall(r'data-linenos=" *(\d+) *"></span>(.*)', block):
             yield int(line[0]), html.unescape(re.sub(r"<[^>]*>", "", line[1]))

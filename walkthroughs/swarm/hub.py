@@ -65,7 +65,8 @@ COMMIT;
 
 def open_database(file: str) -> sqlite3.Connection:
     """Open a file, or make it, for this process alone; raise `sqlite3.Error`."""
-    db = sqlite3.connect(file, timeout=0)
+    # The collector of garbage may close it, and runs in any thread.
+    db = sqlite3.connect(file, timeout=0, check_same_thread=False)
     try:
         (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (mark,) = db.execute("PRAGMA application_id").fetchone()
