@@ -1,7 +1,11 @@
-"""What the tests of this system share: a registry that forgets, a watch written down."""
+"""What the tests of this system share: a registry that forgets, a watch, the commands."""
 
+import os
+import re
+import subprocess
+import sys
 import time
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 
 import pytest
 
@@ -53,3 +57,72 @@ def follow():
         return told
 
     return start
+
+
+class Commands:
+    """The commands as a reader runs them, each a process."""
+
+    deadline = 20
+    """Seconds until a test gives up on something that takes two."""
+
+    def run(self, *arguments, **environment):
+        """Run a command to its end."""
+        done = {"capture_output": True, "text": True, "timeout": self.deadline}
+        return subprocess.run(self._line(arguments), env=os.environ | environment, **done)
+
+    @contextmanager
+    def running(self, *arguments, **environment):
+        """Run a command in the background; kill it at the end if it is still there."""
+        env, text = os.environ | environment, {"text": True, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(self._line(arguments), env=env, stdout=subprocess.PIPE, **text)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def _line(self, arguments):
+        return [sys.executable, "-m", "walkthroughs.swarm", *arguments]
+
+    @contextmanager
+    def hub(self, *arguments, port=0):
+        """Run a hub; yield its URL."""
+        with self.running("hub", "--host", f"127.0.0.1:{port}", *arguments) as process:
+            yield self.said(process, r"(http://127\.0\.0\.1:\d+)")
+
+    def join(self, discovery, address, **environment):
+        """Run a node that is forgotten two seconds after it was last heard of."""
+        beat = ("--heartbeat", "1s", "--ttl", "2s")
+        return self.running("join", "--addr", address, *beat, discovery, **environment)
+
+    def said(self, process, pattern):
+        """Read what a process says until a line matches; return the first group."""
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if found := re.search(pattern, line):
+                return found[1]
+        pytest.fail(f"no line matches {pattern}:\n{''.join(lines)}")
+
+    def listed(self, discovery, wanted, **environment):
+        """Ask for the list until it is the wanted one; return the last answer."""
+        end = time.monotonic() + self.deadline
+        while True:
+            said = self.run("list", discovery, **environment).stdout.splitlines()
+            # Over a store, the original too logs to the stream that the list is on.
+            lines = sorted(line for line in said if "level=" not in line)
+            if lines == wanted or time.monotonic() > end:
+                return lines
+
+    def live(self, discovery, **environment):
+        """Let two nodes join; one is killed and forgotten, the other stays."""
+        first, second = "127.0.0.1:2375", "127.0.0.1:2376"
+        with self.join(discovery, first, **environment):
+            with self.join(discovery, second, **environment):
+                assert self.listed(discovery, [first, second], **environment) == [first, second]
+            assert self.listed(discovery, [first], **environment) == [first]
+
+
+@pytest.fixture(scope="session")
+def commands():
+    return Commands()

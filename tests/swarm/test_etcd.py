@@ -576,6 +576,10 @@ async def until(changes: Any, wanted: list[str]) -> None:
             return
 
 
+def test_the_commands_keep_a_cluster_in_a_real_etcd(etcd: Server, commands: Any) -> None:
+    commands.live(f"etcd://{etcd.address}/commands")
+
+
 @both
 @on_a_loop
 async def test_real_values_are_listed_in_the_order_of_their_keys(etcd: Server, api: str) -> None:

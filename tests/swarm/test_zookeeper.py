@@ -262,6 +262,10 @@ def server(java, tmp_path_factory):
     keeper.kill()
 
 
+def test_the_commands_keep_a_cluster_in_a_real_zookeeper(server, commands):
+    commands.live(f"zk://{server.address}/commands")
+
+
 @pytest.fixture
 def prefix(request):
     """Return a directory that no other test uses."""
