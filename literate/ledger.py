@@ -101,6 +101,11 @@ class _Walk:
             self._wrong(line, f"{part.name} ({where}) is shown twice ({at})")
             return False
         self.seen[part.name] = line
+        if part.name == "check":
+            # In a notebook the module's names are the reader's own.
+            self._wrong(
+                line, f"check ({where}) hides the check of a notebook's exercises: rename it"
+            )
         if part.start < self.last:
             message = f"{part.name} ({where}) is out of order: line {self.last} is already shown"
             self._wrong(line, message)

@@ -137,6 +137,15 @@ ACCOUNTS = {
 }
 
 
+def test_a_module_may_not_hide_the_check_of_exercises(shared: Toy) -> None:
+    shared.module("def check():\n    pass\n")
+    entry = enter(read(shared.page(page("check")), shared.project), shared.project)
+    assert list(map(str, entry.problems)) == [
+        "notes/toy/m.md:5: check (chapters/toy/m.py:1) hides the check of a notebook's exercises: "
+        "rename it"
+    ]
+
+
 def page(*blocks: str) -> str:
     return "".join(f"```source {block}\n```\n" for block in blocks)
 
