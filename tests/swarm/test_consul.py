@@ -289,6 +289,15 @@ async def test_a_watch_tells_of_each_change_and_of_an_end(lab, server):
 
 
 @in_a_lab
+async def test_a_watch_of_a_missing_directory_is_empty_and_makes_none_unlike_the_original_s(
+    lab, server
+):
+    async with aclosing(open_in(lab).watch_tree(NODES)) as changes:
+        assert await anext(changes) == []
+    assert [asked for asked in server.asked if not asked.startswith("GET ")] == []
+
+
+@in_a_lab
 async def test_a_watch_waits_at_the_server(lab, server):
     async with aclosing(open_in(lab).watch_tree(NODES)) as changes:
         await anext(changes)

@@ -159,6 +159,10 @@ def test_create_entries_skips_empty_addresses():
     assert create_entries(["a:1", "", "b:1"]) == entries("ab")
 
 
+def test_create_entries_keeps_what_is_there_twice():
+    assert create_entries(["a:1", "b:1", "a:1"]) == entries("aba")
+
+
 def test_create_entries_stops_at_the_first_bad_address():
     with pytest.raises(DiscoveryError) as caught:
         create_entries(["a:1", "bad", "worse"])
@@ -178,6 +182,11 @@ def test_create_entries_stops_at_the_first_bad_address():
 )
 def test_a_range_includes_both_ends(pattern, addresses):
     assert generate(pattern) == addresses
+
+
+def test_a_range_may_stand_in_the_host_or_in_the_port():
+    assert generate("a[1:2]:80") == ["a1:80", "a2:80"]
+    assert generate("a:[80:81]") == ["a:80", "a:81"]
 
 
 def test_a_range_that_ends_before_it_begins_is_nobody():

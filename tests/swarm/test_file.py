@@ -131,6 +131,24 @@ def test_whatever_becomes_of_the_file_is_said_and_removes_nobody(become, message
     assert asyncio.run(run()) == [before, (60, message), (120, message), after]
 
 
+def test_a_file_is_read_at_once_and_at_every_heartbeat_and_reported_when_it_changed(
+    tmp_path, follow
+):
+    path = tmp_path / "cluster"
+
+    async def run():
+        async with Lab() as lab:
+            path.write_text("a:1\n")
+            told = follow(lab, file(path, lab))
+            for line in ("a:1", "b:2", "b:2", "c:3"):
+                await lab.run(59)
+                path.write_text(f"{line}\n")
+                await lab.run(1)
+            return told
+
+    assert asyncio.run(run()) == [(0, ["a:1"]), (120, ["b:2"]), (240, ["c:3"])]
+
+
 def test_a_file_that_comes_back_unchanged_is_no_news(tmp_path, follow):
     path = tmp_path / "cluster"
     path.write_text("a:1\n")

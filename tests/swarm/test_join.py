@@ -17,7 +17,7 @@ from walkthroughs.swarm.golang import check_addr_format
 from walkthroughs.swarm.hub import Hub
 from walkthroughs.swarm.join import join, keep_registered
 from walkthroughs.swarm.lab import Lab
-from walkthroughs.swarm.main import main
+from walkthroughs.swarm.main import execute, main
 from walkthroughs.swarm.token import Token
 
 HUB = {"token.hub": "http://hub:2370"}
@@ -142,6 +142,40 @@ def test_what_the_command_line_lacks_comes_from_the_environment(monkeypatch, cap
     monkeypatch.setenv("SWARM_ADVERTISE", "1.1.1.1:1")
     assert main(["join"], Lab().world("node")) == 1
     assert capsys.readouterr().out == f'{NOW} level=fatal msg="token is empty"\n'
+
+
+def test_addr_is_another_name_for_advertise(capsys):
+    assert main(["join", "--addr", "1.1.1.1:1", "token://"], Lab().world("node")) == 1
+    assert capsys.readouterr().out == f'{NOW} level=fatal msg="token is empty"\n'
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["--delay 0s", "--heartbeat 1s", "--ttl 60000000001ns", "--heartbeat 1s --ttl 1001ms"],
+)
+def test_what_is_just_enough_passes_every_check(flags, capsys):
+    arguments = ["join", "--advertise", "1.1.1.1:1", *flags.split(), "token://"]
+    assert main(arguments, Lab().world("node")) == 1
+    assert capsys.readouterr().out == f'{NOW} level=fatal msg="token is empty"\n'
+
+
+def test_without_flags_a_node_registers_every_60_seconds_for_180_without_a_delay():
+    asked = []
+
+    async def program():
+        async with Lab() as lab:
+
+            async def app(scope, receive, send):
+                asked.append((lab.clock.now, scope["query_string"]))
+                await PlainTextResponse("")(scope, receive, send)
+
+            lab.network.apps["hub:2370"] = app
+            given = ["join", "--advertise", NODE, "--hub", HUB["token.hub"], "token://cafe"]
+            lab.start("node", execute(given, lab.world("node", StringIO())))
+            await lab.run(179)
+
+    asyncio.run(program())
+    assert asked == [(0, b"ttl=180"), (60, b"ttl=180"), (120, b"ttl=180")]
 
 
 TAKEN = ["1.1.1.1:1111", "hostname:1111", "host-name_42:1111", "1.1.1.1:65535", ":1"]

@@ -108,6 +108,11 @@ def test_the_path_is_the_prefix_of_the_url_and_the_option(uri, options, path):
     assert (backend.store, backend.path) == (store, path)
 
 
+def test_without_kv_path_the_nodes_are_in_docker_swarm_nodes():
+    backend = over(lambda *_: Memory(None))("a:1", 20, 60, {}, Lab().world("manager"))
+    assert backend.path == "docker/swarm/nodes"
+
+
 def test_a_store_is_opened_with_all_servers_of_the_url():
     given = []
     world, options = Lab().world("manager", StringIO()), {"consul.token": "x"}
@@ -183,6 +188,17 @@ def test_a_store_that_goes_away_is_asked_again_after_every_heartbeat_for_ever():
         *((time, report) for time in (6, 26, 46) for report in (gone, unexpected)),
         (66, ["a:1"]),
     ]
+
+
+def test_a_store_that_goes_away_removes_nobody():
+    async def script(lab, store):
+        await store.put("docker/swarm/nodes/a:1", "a:1", 1000)
+        await lab.run(5)
+        store.trouble = "the store is gone"
+        await lab.run(3600)
+
+    lists = [report for _, report in watched(script) if not report[0].startswith("error: ")]
+    assert lists == [["a:1"]]
 
 
 def test_a_watch_that_the_store_ends_without_a_word_is_set_up_again():

@@ -9,9 +9,10 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from walkthroughs.swarm import discovery
 from walkthroughs.swarm.discovery import DiscoveryError, create_entries
+from walkthroughs.swarm.kv import over
 from walkthroughs.swarm.lab import Lab
 from walkthroughs.swarm.listing import list_entries
-from walkthroughs.swarm.main import main
+from walkthroughs.swarm.main import execute, main
 
 NOW = "2017/07/14 02:40:00"
 HUB = "http://hub:2370"
@@ -164,6 +165,44 @@ def test_a_report_within_the_timeout_is_waited_for(monkeypatch, capsys):
 def test_an_error_from_the_watch_ends_the_listing(monkeypatch):
     error, now, ended = listed(monkeypatch, 3, DiscoveryError("Unexpected watch error"))
     assert (str(error), now, ended) == ("Unexpected watch error", 3, 1)
+
+
+def test_without_a_timeout_the_listing_is_given_up_after_10_seconds(monkeypatch, capsys):
+    async def program():
+        async with Lab() as lab:
+            silent = Silent(lab.clock, 60, create_entries(["a:1"]))
+            monkeypatch.setitem(discovery.backends, "own", lambda *_: silent)
+            work = asyncio.create_task(execute(["list", "own://x"], lab.world("lister")))
+            await lab.run(9.5)
+            early = work.done()
+            await lab.run(0.5)
+            return early, await work
+
+    assert asyncio.run(program()) == (False, 1)
+    assert capsys.readouterr() == ("", f"{NOW} Timed out\n")
+
+
+def test_the_timeout_is_the_heartbeat_too_and_there_is_no_ttl(monkeypatch):
+    given = []
+
+    def refusing(*arguments):
+        given.append(arguments[:3])
+        raise DiscoveryError("no")
+
+    monkeypatch.setitem(discovery.backends, "own", refusing)
+    assert main(["list", "--timeout", "1m30s", "own://x"], Lab().world("lister")) == 1
+    assert given == [("x", 90.0, 0)]
+
+
+def test_over_a_store_a_log_line_precedes_the_entries_on_standard_output(monkeypatch, capsys):
+    class Store:
+        async def watch_tree(self, directory):
+            yield ["10.0.0.1:2375", "10.0.0.2:2375"]
+
+    monkeypatch.setitem(discovery.backends, "etcd", over(lambda *_: Store()))
+    assert main(["list", "etcd://127.0.0.1:2379"], Lab().world("lister")) == 0
+    line = 'time="2017-07-14T02:40:00Z" level=info msg="Initializing discovery without TLS"'
+    assert capsys.readouterr() == (f"{line}\n10.0.0.1:2375\n10.0.0.2:2375\n", "")
 
 
 def test_a_reader_that_hangs_up_early_is_no_error():

@@ -129,6 +129,18 @@ def test_the_version_is_that_of_the_original():
     assert VERSION == "1.2.9"
 
 
+def test_the_version_says_walkthroughs_where_the_original_has_its_commit():
+    # Measured: `swarm version 1.2.9 (HEAD)`.
+    assert swarm("--version") == (0, "swarm version 1.2.9 (walkthroughs)\n", "")
+
+
+def test_the_name_is_swarm_whatever_the_file_is_called_unlike_the_original_s(monkeypatch):
+    # Measured: a copy of the original that is called `hive` says 'hive list --help'.
+    monkeypatch.setattr(sys, "argv", ["/opt/hive", "list"])
+    see = "discovery required to list a cluster. See 'swarm list --help'."
+    assert swarm("list") == (1, "", f"2017/07/14 02:40:00 {see}\n")
+
+
 @pytest.mark.parametrize("arguments", ["nonsense", "help nonsense", "nonsense --flag"])
 def test_an_unknown_command_exits_with_0(arguments):
     assert swarm(*arguments.split()) == (0, "No help topic for 'nonsense'\n", "")
@@ -150,6 +162,14 @@ def test_two_forms_of_a_flag_of_the_program():
     two = "Cannot use two forms of the same flag: l log-level"
     message = f'{TIME} level=fatal msg="{two}"\n'
     assert swarm("-l", "x", "--log-level", "y") == (1, f"{two}\n\n{HELP}", message)
+
+
+def test_two_forms_of_a_flag_of_a_command_do_not_panic_as_in_the_original():
+    _, help, _ = swarm("join", "--help")
+    two = "Cannot use two forms of the same flag: addr advertise"
+    message = f'{TIME} level=fatal msg="{two}"\n'
+    given = ("join", "--addr", "a:1", "--advertise", "b:2", "nodes://a:1")
+    assert swarm(*given) == (1, f"{two}\n\n{help}{message}", "")
 
 
 @pytest.mark.parametrize("command", ["create", "list", "join", "hub", "help"])
@@ -177,6 +197,11 @@ def test_list_logs_on_standard_error_as_package_log_does():
     assert swarm("list") == (1, "", f"2017/07/14 02:40:00 {see}\n")
 
 
+def test_create_logs_on_standard_error_as_package_log_does():
+    see = "the `create` command takes no arguments. See 'swarm create --help'."
+    assert swarm("create", "x") == (1, "", f"2017/07/14 02:40:00 {see}\n")
+
+
 def test_join_logs_on_standard_output_as_logrus_does():
     see = "discovery required to join a cluster. See 'swarm join --help'."
     assert swarm("join") == (1, f'{TIME} level=fatal msg="{see}"\n', "")
@@ -184,6 +209,22 @@ def test_join_logs_on_standard_output_as_logrus_does():
 
 def test_at_level_panic_a_fatal_message_is_not_shown():
     assert swarm("-l", "PANIC", "join") == (1, "", "")
+
+
+def test_the_level_is_info_when_none_is_given(registry):
+    def talkative(uri, heartbeat, ttl, options, world):
+        world.log.debug("not shown")
+        world.log.info("shown")
+        raise DiscoveryError("the end")
+
+    registry["own"] = talkative
+    message = "2017/07/14 02:40:00 the end\n"
+    assert swarm("list", "own://x") == (1, f"{TIME} level=info msg=shown\n", message)
+
+
+@pytest.mark.parametrize("command", ["list a:1", "create x", "join", "nonsense"])
+def test_experimental_changes_nothing_here(command):
+    assert swarm("--experimental", *command.split()) == swarm(*command.split())
 
 
 def test_list_prints_what_discovery_knows():

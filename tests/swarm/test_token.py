@@ -73,6 +73,11 @@ def test_the_api_of_a_hub_is_below_v1(hub, url):
     assert hub_url(hub) == url
 
 
+def test_a_hub_of_one_s_own_may_speak_http_where_the_original_insists_on_https():
+    assert token("cafe").url == "http://hub:2370/v1/clusters/cafe"
+    assert token("hub:2370/v1/cafe").url == "https://hub:2370/v1/clusters/cafe"
+
+
 @pytest.mark.parametrize(
     "hub", ["127.0.0.1:2370", "ftp://hub", "http://", "http:///v1", "tcp://a:1"]
 )
@@ -133,6 +138,18 @@ def test_a_json_list_of_addresses_is_what_a_hub_answers(body, entries):
 def test_any_status_but_200_is_an_error_with_its_number(status):
     message = f"Failed to fetch entries, Discovery service returned {status} HTTP status code"
     assert fetched(PlainTextResponse("[]" if status == 201 else "", status)) == message
+
+
+def test_what_is_fetched_is_clusters_and_the_token():
+    async def program():
+        async with Lab() as lab:
+            lab.network.apps["hub:2370"] = JSONResponse([])
+            await token("cafe", lab.world("me")).fetch()
+            return lab.network.exchanges
+
+    assert asyncio.run(program()) == [
+        Exchange(0.0, "me", "hub:2370", "GET", "/v1/clusters/cafe", 200)
+    ]
 
 
 DECODE = "Failed to decode response: "

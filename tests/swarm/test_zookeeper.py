@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
+from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError, NoNodeError, RuntimeInconsistency
 
 from walkthroughs.swarm.discovery import DiscoveryError
@@ -362,6 +363,34 @@ async def test_a_key_without_a_ttl_stays(server, prefix):
     await first.put(f"{prefix}/a", "1", 0)
     await second.put(f"{prefix}/a", "2", 0)
     assert await first.list(prefix) == ["2"]
+
+
+def stat(address, path):
+    """Return what ZooKeeper itself knows of a node, None if there is none."""
+    client = KazooClient(address)
+    client.start()
+    try:
+        return client.exists(path)
+    finally:
+        client.stop()
+        client.close()
+
+
+@on_a_loop
+async def test_a_key_with_a_ttl_is_an_ephemeral_node_and_one_without_is_not(server, prefix):
+    store = store_at(server.address)
+    for key, ttl in ("with", 10), ("without", 0):
+        await store.put(f"{prefix}/{key}", A, ttl)
+    assert stat(server.address, f"/{prefix}/with").ephemeralOwner != 0
+    assert stat(server.address, f"/{prefix}/without").ephemeralOwner == 0
+
+
+@on_a_loop
+async def test_a_watch_makes_the_directory_that_is_missing(server, prefix):
+    assert stat(server.address, f"/{prefix}") is None
+    async with aclosing(store_at(server.address).watch_tree(prefix)) as changes:
+        assert await anext(changes) == []
+    assert stat(server.address, f"/{prefix}") is not None
 
 
 @on_a_loop
