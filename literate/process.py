@@ -49,9 +49,10 @@ def environment() -> dict[str, str]:
 
 def _machine_bound(name: str) -> bool:
     # With CI or BUILD_NUMBER, pytest does not shorten its messages. DEBUG and SWARM_ are what a
-    # reader's shell tells the programs of the chapters.
+    # reader's shell tells the programs of the chapters, and no page has anybody outside to ask.
     dropped = {"LANGUAGE", "COLORTERM", "FORCE_COLOR", "CLICOLOR_FORCE", "CI", "BUILD_NUMBER"}
-    return name.startswith(("LC_", "PYTHON", "PYTEST_", "SWARM_")) or name in dropped | {"DEBUG"}
+    starts, ends = ("LC_", "PYTHON", "PYTEST_", "SWARM_"), ("_PROXY", "_proxy")
+    return name.startswith(starts) or name.endswith(ends) or name in dropped | {"DEBUG"}
 
 
 _running: set[subprocess.Popen[bytes]] = set()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from literate import pictures
-from literate.pictures import Event, Lanes, Picture, Plot, Sets, Span, Strip, svg
+from literate.pictures import Event, Lanes, Plot, Sets, Span, Strip, svg
 from literate.pictures.axis import clock_step, plain, round_step, ticks
 from literate.pictures.lanes import AGAIN
 from literate.pictures.tracks import Move, placed
@@ -107,39 +107,6 @@ EXAMPLES = {
     "plot": growth,
     "plot of one point": lambda: Plot({"one": [(3, 0)]}, "A point", "x", "y"),
 }
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_a_picture_is_an_image_with_title_and_description(name):
-    picture = EXAMPLES[name]()
-    root = drawn(picture)
-    assert isinstance(picture, Picture)
-    assert (root.tag, root.get("role"), root.get("class")) == (f"{SVG}svg", "img", "picture")
-    assert [child.tag for child in root][:2] == [f"{SVG}title", f"{SVG}desc"]
-    assert [child.text for child in root][:2] == [picture.title, picture.desc or None]
-    assert root.get("viewBox").split()[2:] == [root.get("width"), root.get("height")]
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_a_picture_can_stand_beside_others_on_a_page(name):
-    elements = list(drawn(EXAMPLES[name]()).iter())
-    assert {element.tag for element in elements} <= {
-        SVG + tag for tag in ("svg", "title", "desc", "path", "rect", "text")
-    }
-    assert [element for element in elements if "id" in element.attrib] == []
-    assert "\n" not in EXAMPLES[name]()._repr_html_()
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_colours_are_variables_with_a_fallback(name):
-    colours = {
-        element.get(key)
-        for element in drawn(EXAMPLES[name]()).iter()
-        for key in ("fill", "stroke")
-        if element.get(key)
-    }
-    known = {svg.INK, svg.QUIET, svg.ACCENT, svg.ACCENT_2, svg.FILL, svg.ALARM, svg.LINE}
-    assert colours - known - {"none"} == set()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

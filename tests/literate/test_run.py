@@ -83,13 +83,19 @@ ODD = {
     "PYTHONWARNINGS": "error",
     "TERM": "xterm-256color",
     "TZ": "Asia/Tokyo",
+    "DEBUG": "1",
+    "SWARM_HUB": "http://127.0.0.1:1",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "https_proxy": "http://127.0.0.1:1",
 }
 MACHINE = """\
 >>> import locale, os, shutil, sys, time
 >>> print({'b', 'a', 'd', 'c', 'e'}, hash('a'))
 >>> shutil.get_terminal_size(), time.tzname, sys.stdout.encoding
 >>> locale.setlocale(locale.LC_ALL, ''), sys.flags.optimize, sys.warnoptions
->>> names = {name for name in os.environ if name.startswith(('PYT', 'LC_', 'LANG', 'CI', 'COL'))}
+>>> names = {name for name in os.environ
+...          if name.startswith(('PYT', 'LC_', 'LANG', 'CI', 'COL', 'DEBUG', 'SWARM'))
+...          or name.lower().endswith('proxy')}
 >>> print(*sorted(names))
 >>> os.environ['TERM'], 'FORCE_COLOR' in os.environ
 """

@@ -21,21 +21,31 @@ def registry():
     discovery.backends.update(before)
 
 
+SETTINGS = ("DEBUG", "SWARM_ADVERTISE", "SWARM_DISCOVERY", "SWARM_HUB")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_proxy():
+    """Ask the servers on this machine directly, those of whole modules too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*PROXIES, *map(str.lower, PROXIES)):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def utc(monkeypatch):
-    """Let log lines, which tell local time, tell the same everywhere."""
+def surroundings(monkeypatch):
+    """Hide what the shell and the machine tell the commands."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    # Help is as wide as the terminal, and log lines tell local time.
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
     monkeypatch.undo()
     time.tzset()
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch):
-    """Hide what the shell tells the commands."""
-    for name in ("DEBUG", "SWARM_ADVERTISE", "SWARM_DISCOVERY", "SWARM_HUB"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

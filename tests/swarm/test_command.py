@@ -44,13 +44,6 @@ def tried(context, **given):
     context.obj.given = given
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name in ("DEBUG", "SWARM_ADVERTISE", "SWARM_DISCOVERY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-
-
 def given(*arguments):
     """Return what the command understood."""
     world = Lab().world("test")

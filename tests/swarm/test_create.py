@@ -23,14 +23,6 @@ DEPRECATED = (
 )
 
 
-@pytest.fixture(autouse=True)
-def surroundings(monkeypatch):
-    for name in ("SWARM_HUB", "DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-    # Log lines of Go's package `log` are in local time.
-    monkeypatch.setattr("walkthroughs.swarm.world.log_line", lambda _, text: f"{NOW} {text}\n")
-
-
 def lab_with(app, place="hub:2370"):
     lab = Lab()
     lab.network.apps[place] = app

@@ -26,9 +26,7 @@ NODE = "10.0.0.1:2375"
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch):
-    for name in ("SWARM_DISCOVERY", "SWARM_HUB", "SWARM_ADVERTISE", "DEBUG"):
-        monkeypatch.delenv(name, raising=False)
+def token_only(monkeypatch):
     monkeypatch.setattr(discovery, "backends", {"token": Token})
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -56,18 +55,6 @@ class Own:
         yield self.entries
         await asyncio.get_running_loop().create_future()
 """
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name in ("DEBUG", "SWARM_ADVERTISE", "SWARM_DISCOVERY", "SWARM_HUB"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.fixture(autouse=True)
