@@ -1,11 +1,14 @@
 """What can be said of the built site by reading its files."""
 
+import ast
 import html
 import json
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
@@ -136,3 +139,27 @@ def test_a_page_shows_every_line_of_its_module_with_its_number(site: Path) -> No
         lines = (ROOT / chapter["module"]).read_text("utf-8").splitlines()
         expected = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
         assert [(number, line) for number, line in shown if line.strip()] == expected
+
+
+def test_the_environment_of_the_site_has_what_the_tests_of_chapters_import() -> None:
+    # Building the site runs some of them, for the blocks that break a module.
+    locked = (ROOT / "requirements/site.txt").read_text("utf-8")
+    installed = set(re.findall(r"^([\w.-]+)==", locked, re.MULTILINE))
+    tests = [file for name in ("linux", "swarm") for file in (ROOT / "tests" / name).glob("*.py")]
+    imported = {name for file in tests for name in imports(file)} - sys.stdlib_module_names
+    providers = packages_distributions()
+    missing = {
+        name
+        for name in imported - {"walkthroughs", "literate"}
+        if not {each.lower().replace("_", "-") for each in providers[name]} & installed
+    }
+    assert missing == set()
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Yield the packages that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
