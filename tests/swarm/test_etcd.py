@@ -23,7 +23,7 @@ import pytest
 import trustme
 
 from walkthroughs.swarm.discovery import DiscoveryError
-from walkthroughs.swarm.etcd import V2, V3, Etcd, initialize, open_etcd
+from walkthroughs.swarm.etcd import V2, V3, Etcd, Lock, initialize, open_etcd
 from walkthroughs.swarm.kv import StoreError
 from walkthroughs.swarm.lab import App, Lab
 from walkthroughs.swarm.world import World
@@ -176,6 +176,38 @@ async def test_v2_makes_the_directory_lists_it_and_waits_for_the_next_change() -
             "GET /v2/keys/nodes?recursive=true&wait=true&waitIndex=8",
             "GET /v2/keys/nodes?quorum=true&recursive=true&sorted=true",
         ]
+
+
+@on_a_loop
+async def test_a_server_that_falls_silent_is_asked_again_after_a_minute() -> None:
+    async with Lab() as lab:
+        lists = [directory("a:1"), directory("a:1"), directory("b:1")]
+        store = store_on(lab, Canned(put=EXISTS, get=lists, wait=HANG), "v2")
+        seen: list[tuple[float, list[str]]] = []
+
+        async def watch() -> None:
+            async with aclosing(store.watch_tree("nodes")) as changes:
+                async for values in changes:
+                    seen.append((lab.clock.now, values))
+
+        lab.start("manager", watch())
+        await lab.run(150)
+        # The second list is no news, the third is.
+        assert seen == [(0, ["a:1"]), (120, ["b:1"])]
+        del lab.network.apps["etcd:2379"]
+        with pytest.raises(StoreError, match="connection refused"):
+            await lab.run(30)
+
+
+@on_a_loop
+async def test_a_candidate_does_not_wait_for_a_silent_server_for_ever() -> None:
+    async with Lab() as lab:
+        taken = [(412, refusal(105, "Key already exists"))]
+        etcd = Canned(put=[*taken, SET], wait=HANG)
+        lock = Lock(V2(store_on(lab, etcd, "v2").servers), ("leader", "m:1"), 20, lab.clock)
+        lab.start("candidate", lock.acquire())
+        await lab.run(60)
+        assert lock.token == "7"
 
 
 @on_a_loop

@@ -42,6 +42,9 @@ Found: TypeAlias = tuple[Json, int]
 PATIENT = httpx2.Timeout(TIMEOUT, read=None)
 """For a request that is answered when something happens."""
 
+PATIENCE = 60.0
+"""Seconds after which such a request is given up, and what it waits for looked at."""
+
 GONE, EXISTS, CLEARED = (100, 101), 105, (400, 401)
 """What an errorCode of v2 says of a key, of a key, of an index."""
 
@@ -282,6 +285,19 @@ class V3:
         await self._ask("lease/revoke", {"ID": token})
 
 
+async def change(keys: V2 | V3, key: str, index: int, recursive: bool) -> bool:
+    """Wait for a change since an index; tell whether there was one in `PATIENCE`.
+
+    A server that loses its power does not hang up: it would be waited for, for ever.
+    """
+    work = keys.changed(key, index, recursive)
+    try:
+        await within(PATIENCE, work, keys.servers.world.clock)
+    except TimeoutError:
+        return False
+    return True
+
+
 class Lock:
     """A key that is ours for a TTL, renewed at each third of it."""
 
@@ -297,7 +313,7 @@ class Lock:
             self.until = self.clock.monotonic() + self.ttl
             self.token, index = await self.keys.create(*self.pair, self.ttl)
             if not self.token:
-                await self.keys.changed(self.pair[0], index, recursive=False)
+                await change(self.keys, self.pair[0], index, recursive=False)
 
     async def hold(self) -> None:
         """Renew the key until it is lost; set `lost`."""
@@ -347,10 +363,13 @@ class Etcd:
     async def watch_tree(self, directory: str) -> AsyncGenerator[Values, None]:
         keys = await self._api()
         await keys.make(directory)
+        last, changed = None, True
         while True:
             values, index = await keys.list(directory)
-            yield values
-            await keys.changed(directory, index, recursive=True)
+            if changed or values != last:
+                yield values
+            last = values
+            changed = await change(keys, directory, index, recursive=True)
 
     @asynccontextmanager
     async def lock(
