@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import aclosing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, aclosing, contextmanager
 
 import pytest
 
+from tests.swarm import dockerd
 from walkthroughs.swarm import discovery
 
 
@@ -136,3 +138,30 @@ class Commands:
 @pytest.fixture(scope="session")
 def commands():
     return Commands()
+
+
+NODES = (("node-1", "storage=ssd"), ("node-2", "storage=disk"), ("node-3", "storage=disk"))
+
+
+@pytest.fixture(scope="session")
+def dockers(require):
+    """Start three engines, each on a node of its own; a test asks for `engines`."""
+    for program in dockerd.NEEDED:
+        require(program)
+    if refusal := dockerd.refusal():
+        refuse = pytest.fail if os.environ.get("WALKTHROUGHS_REQUIRE_REAL") == "1" else pytest.skip
+        refuse(f"no Docker engine can run here: {refusal}")
+    with ExitStack() as stack:
+        three = [stack.enter_context(dockerd.Docker(*node)) for node in NODES]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(dockerd.Docker.start, three))
+        yield three
+
+
+@pytest.fixture
+def engines(dockers):
+    """Give the three engines running and clean, their gates open; leave them so."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(dockerd.Docker.renew, dockers))
+        yield dockers
+        list(pool.map(dockerd.Docker.renew, dockers))

@@ -1,7 +1,8 @@
 """What the scheduler must answer, case by case.
 
-Every answer was computed from the rules of Swarm v1.2.9 by hand, before there was code of ours that
-could have given it. Only afterwards was the table put to the original's own scheduler.
+Every answer was computed by hand from the rules of Swarm v1.2.9, as its sources state them, before
+there was code of ours that could have given it. Only afterwards was the table put to the original's
+own scheduler.
 
 Resources are small numbers, so that a share can be checked in the head: a machine has 10 CPUs and
 1000 bytes unless it is said, and a container reserves nothing. Totals are what the scheduler is

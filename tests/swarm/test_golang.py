@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from walkthroughs.swarm.golang import (
     NANOSECONDS,
+    bytes_size,
     check_addr_format,
     format_duration,
     join_host_port,
@@ -22,7 +23,9 @@ from walkthroughs.swarm.golang import (
     logrus_line,
     parse_duration,
     quote,
+    shift_time,
     split_host_port,
+    unix_time,
 )
 
 # text, nanoseconds, as Go prints it
@@ -433,3 +436,97 @@ def test_a_terminal_shows_the_fields_behind_the_message():
         f"\x1b[36mINFO\x1b[0m[0061] {message}  "
         '\x1b[36maddr\x1b[0m="a:1" \x1b[36mdiscovery\x1b[0m="nodes://b:1"\n'
     )
+
+
+# text, nanoseconds later, as Go prints the sum in UTC
+TIMES = [
+    ("2017-07-14T02:40:00Z", 0, "2017-07-14T02:40:00Z"),
+    ("2017-07-14T02:40:00Z", 1_000_000_000, "2017-07-14T02:40:01Z"),
+    ("2017-07-14T02:40:00.123456789Z", 1_500_000_000, "2017-07-14T02:40:01.623456789Z"),
+    ("2017-07-14T02:40:00.9Z", 100_000_000, "2017-07-14T02:40:01Z"),
+    ("2017-07-14T02:40:00.25Z", -500_000_000, "2017-07-14T02:39:59.75Z"),
+    ("2017-07-14T02:40:00.5+02:00", 2_000_000_000, "2017-07-14T00:40:02.5Z"),
+    ("2016-12-31T23:59:59.999999999-00:30", 1_000_000_000, "2017-01-01T00:30:00.999999999Z"),
+    ("1999-02-28T23:59:59.5Z", 86_400_500_000_000, "1999-03-02T00:00:00Z"),
+]
+
+# bytes, as go-units prints them
+SIZES = [
+    (0, "0 B"),
+    (1, "1 B"),
+    (1023, "1023 B"),
+    (1024, "1 KiB"),
+    (1536, "1.5 KiB"),
+    (1_000_000, "976.6 KiB"),
+    (1024**2 - 1, "1024 KiB"),
+    (8_123_456_789, "7.566 GiB"),
+    (2**33 + 2**33 * 5 // 100, "8.4 GiB"),
+    (2**60, "1 EiB"),
+]
+
+GO_TIMES = """
+package main
+
+import ("encoding/json"; "fmt"; "os"; "time")
+
+func size(n float64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	i := 0
+	for ; n >= 1024; i++ { n /= 1024 }
+	return fmt.Sprintf("%.4g %s", n, units[i])
+}
+
+func main() {
+	var asked struct { Times []string; Later []int64; Sizes []float64 }
+	if err := json.NewDecoder(os.Stdin).Decode(&asked); err != nil { panic(err) }
+	answers := []string{}
+	for i, text := range asked.Times {
+		moment, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil { panic(err) }
+		later := moment.Add(time.Duration(asked.Later[i])).UTC()
+		answers = append(answers, later.Format(time.RFC3339Nano))
+	}
+	for _, n := range asked.Sizes { answers = append(answers, size(n)) }
+	json.NewEncoder(os.Stdout).Encode(answers)
+}
+"""
+
+
+@pytest.mark.parametrize(("text", "later", "shown"), [row for row in TIMES if row[1]])
+def test_shift_time(text, later, shown):
+    assert shift_time(text, later / 1e9) == shown
+
+
+def test_a_time_that_is_not_moved_stays_as_it_was_written():
+    assert shift_time("2017-07-14T02:40:00.500+02:00", 0) == "2017-07-14T02:40:00.500+02:00"
+
+
+def test_never_is_not_moved():
+    assert shift_time("0001-01-01T00:00:00Z", 5) == "0001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2017-07-14", "2017-07-14T02:40:00"])
+def test_what_is_no_time_is_refused(text):
+    for read in (unix_time, lambda text: shift_time(text, 1)):
+        with pytest.raises(ValueError, match=f"^no time of RFC 3339: {re.escape(quote(text))}$"):
+            read(text)
+
+
+def test_unix_time():
+    assert unix_time("2017-07-14T02:40:00Z") == 1_500_000_000
+    assert unix_time("2017-07-14T04:40:00.25+02:00") == 1_500_000_000.25
+
+
+@pytest.mark.parametrize(("size", "shown"), SIZES)
+def test_bytes_size(size, shown):
+    assert bytes_size(size) == shown
+
+
+def test_go_moves_times_and_writes_sizes_the_same(require, tmp_path):
+    (tmp_path / "main.go").write_text(GO_TIMES)
+    times, later, _ = zip(*TIMES, strict=True)
+    asked = {"Times": times, "Later": later, "Sizes": [size for size, _ in SIZES]}
+    run = {"input": json.dumps(asked).encode(), "capture_output": True, "check": True}
+    answer = subprocess.run([require("go"), "run", "main.go"], cwd=tmp_path, **run)
+    shown = [text for *_, text in TIMES] + [text for _, text in SIZES]
+    assert json.loads(answer.stdout) == shown

@@ -6,13 +6,15 @@
 | `net.SplitHostPort`, `net.JoinHostPort` | `split_host_port`, `join_host_port` |
 | `strconv.Quote`, the verb `%q`          | `quote`                           |
 | a line of package `log`, of `logrus`    | `log_line`, `logrus_line`         |
+| `time.Parse`, `Time.Add`, for RFC 3339  | `unix_time`, `shift_time`         |
+| `units.BytesSize`                       | `bytes_size`                      |
 
 A duration is a float of seconds, as everywhere in Python.
 """
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 NANOSECONDS = {
@@ -195,3 +197,42 @@ def logrus_colors(
 def _value(text: str) -> str:
     """Quote what logrus quotes: anything beyond letters, digits and seven signs."""
     return text if re.fullmatch(r"[-A-Za-z0-9._/@^+]*", text) else quote(text)
+
+
+def unix_time(text: str) -> float:
+    """Return Unix time for a time of RFC 3339; raise ValueError."""
+    whole, fraction, zone = _split_time(text)
+    return datetime.fromisoformat(whole + zone).timestamp() + float(f"0.{fraction}0")
+
+
+def shift_time(text: str, seconds: float) -> str:
+    """Return a time of RFC 3339 some seconds later, to the nanosecond, in UTC.
+
+    The year 1, which is Go's word for never, stays what it is. Raise ValueError for
+    what is no time.
+    """
+    whole, fraction, zone = _split_time(text)
+    moment = datetime.fromisoformat(whole + zone)
+    if not seconds or moment.year == 1:
+        return text
+    nanoseconds = int(fraction.ljust(9, "0")[:9]) + round(seconds * 1e9)
+    carry, nanoseconds = divmod(nanoseconds, NANOSECONDS["s"])
+    moment = (moment + timedelta(seconds=carry)).astimezone(UTC)
+    decimals = f".{nanoseconds:09}".rstrip("0").rstrip(".")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{decimals}Z"
+
+
+def _split_time(text: str) -> tuple[str, str, str]:
+    parts = re.fullmatch(r"(.{19})(?:\.([0-9]+))?(Z|[-+].{5})", text)
+    if not parts:
+        raise ValueError(f"no time of RFC 3339: {quote(text)}")
+    return parts[1], parts[2] or "", parts[3]
+
+
+def bytes_size(size: float) -> str:
+    """Return `7.566 GiB` for 8,123,456,789 bytes: four digits, and a unit."""
+    units = iter(("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"))
+    unit = next(units)
+    while size >= 1024:
+        size, unit = size / 1024, next(units)
+    return f"{size:.4g} {unit}"

@@ -4,20 +4,29 @@
 |-------------------------|---------------------------------------------------------|
 | the machine's clock     | `VirtualClock`: an hour passes in milliseconds          |
 | TCP and HTTP            | `Network`: `http://host:port` is an ASGI application    |
+| a power cut, a cable    | `Network.unplug`, `Network.freeze`                      |
 | chance                  | `random.Random` with a seed                             |
 | processes               | tasks of a `Lab`                                        |
 """
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    MutableMapping,
+)
+from inspect import isawaitable
 from itertools import count
 from random import Random
 from types import TracebackType
-from typing import Any, NamedTuple, TextIO, TypeAlias
+from typing import Any, NamedTuple, TextIO, TypeAlias, cast
 
 import httpx2
 
+from walkthroughs.swarm import world
 from walkthroughs.swarm.golang import join_host_port
 from walkthroughs.swarm.world import World
 
@@ -25,7 +34,13 @@ EPOCH = 1_500_000_000
 """The Unix time at which a lab begins: 2017-07-14 02:40:00 UTC."""
 
 QUIET = 3
-"""Turns of the event loop in which nothing runs; a callback may hide for one."""
+"""Turns of a loop in which no task runs; a callback may hide for one."""
+
+BUFFER = 64
+"""Pieces of an answer that may be under way; who sends more waits for the reader."""
+
+CUT_OFF = "peer closed connection without sending complete message body"
+"""What an HTTP client says of an answer that ends too early."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 App: TypeAlias = Callable[
@@ -50,9 +65,12 @@ class VirtualClock:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
+        await self.sleep_until(self.now + seconds)
+
+    async def sleep_until(self, second: float) -> None:
         """Wait until `advance` has come to the second."""
         wake = asyncio.get_running_loop().create_future()
-        due = self.now + max(0.0, seconds)
+        due = max(self.now, second)
         # Of two that are due together, who lay down first rises first.
         heapq.heappush(self._sleepers, (due, next(self._order), wake))
         await wake
@@ -71,6 +89,17 @@ class VirtualClock:
 
 async def settle() -> None:
     """Return when every other task waits; only one task at a time may ask this."""
+    ready = getattr(asyncio.get_running_loop(), "_ready", None)
+    if ready is None:
+        return await settle_by_tasks()
+    # Whoever is to run stands in this queue, and a sleep of 0 goes to its end.
+    while ready:
+        await asyncio.sleep(0)
+    return None
+
+
+async def settle_by_tasks() -> None:
+    """Do the same on a loop that shows no queue, such as a browser's."""
     quiet = 0
     while quiet < QUIET:
         await asyncio.sleep(0)
@@ -103,6 +132,155 @@ class Network:
         self.clock = clock
         self.apps: dict[str, App] = {}
         self.exchanges: list[Exchange] = []
+        self.calls: dict[str, set[Call]] = {}
+        """Those under way, by host."""
+        self.frozen: dict[str, asyncio.Event] = {}
+
+    def plug(self, host: str, app: App) -> None:
+        self.apps[host] = app
+
+    def unplug(self, host: str) -> None:
+        """Cut the power: nobody is there any more, and what was under way breaks."""
+        self.apps.pop(host, None)
+        for call in list(self.calls.get(host, ())):
+            call.reset()
+
+    def freeze(self, host: str) -> None:
+        """Pull the cable: nothing arrives there and nothing comes back, not even no."""
+        self.frozen.setdefault(host, asyncio.Event())
+
+    def thaw(self, host: str) -> None:
+        """Put the cable back: what was held up goes on its way."""
+        if thawed := self.frozen.pop(host, None):
+            thawed.set()
+
+    async def reach(self, host: str) -> None:
+        """Wait for as long as a host is frozen."""
+        while thawed := self.frozen.get(host):
+            await thawed.wait()
+
+    async def call(self, host: str, request: httpx2.Request) -> "Call":
+        """Hand a request to the application at `host`; raise `httpx2.ConnectError`."""
+        limit = request.extensions.get("timeout", {}).get("connect")
+        if limit is None or host not in self.frozen:
+            await self.reach(host)
+        else:
+            try:
+                await world.within(limit, self.reach(host), self.clock)
+            except TimeoutError as error:
+                raise httpx2.ConnectTimeout(str(error), request=request) from error
+        if not (app := self.apps.get(host)):
+            refused = ConnectionRefusedError(111, "Connection refused")
+            raise httpx2.ConnectError(str(refused), request=request) from refused
+        return Call(self, host, app, request)
+
+
+class Call(httpx2.AsyncByteStream):
+    """A request that an application works on, in a task, and the answer as it comes."""
+
+    def __init__(
+        self, network: Network, host: str, app: App, request: httpx2.Request
+    ) -> None:
+        self.network, self.host, self.request = network, host, request
+        self._upload = aiter(cast(httpx2.AsyncByteStream, request.stream))
+        self._said: asyncio.Queue[Scope | httpx2.TransportError] = asyncio.Queue()
+        self._room, self._complete = asyncio.Event(), asyncio.Event()
+        self._started = self._uploaded = False
+        self._task = asyncio.get_running_loop().create_task(self._work(app))
+        network.calls.setdefault(host, set()).add(self)
+
+    async def _work(self, app: App) -> None:
+        try:
+            await app(scope_of(self.request), self._receive, self._send)
+        except Exception:
+            # A server has a log for it. Here, what the client sees must do.
+            pass
+        finally:
+            if aclose := getattr(self._upload, "aclose", None):
+                await aclose()
+        if not self._started:
+            await self._send({"type": "http.response.start", "status": 500})
+            await self._send({"type": "http.response.body"})
+        elif not self._complete.is_set():
+            self._said.put_nowait(httpx2.RemoteProtocolError(CUT_OFF))
+
+    async def _receive(self) -> Scope:
+        if (chunk := await anext(self._upload, None)) is not None:
+            return {"type": "http.request", "body": chunk, "more_body": True}
+        if not self._uploaded:
+            self._uploaded = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._complete.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Scope) -> None:
+        self._started = True
+        self._said.put_nowait(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self._complete.set()
+        elif self._said.qsize() > BUFFER:
+            self._room.clear()
+            await self._room.wait()
+
+    async def answer(self) -> httpx2.Response:
+        """Return the answer as soon as its head is there."""
+        try:
+            head = await self._next()
+        except BaseException:
+            await self.aclose()
+            raise
+        return httpx2.Response(head["status"], headers=head.get("headers"), stream=self)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            message = await self._next()
+            more = message.get("more_body", False)
+            if (body := message.get("body")) and self.request.method != "HEAD":
+                yield body
+
+    async def _next(self) -> Scope:
+        message = await self._said.get()
+        self._room.set()
+        await self.network.reach(self.host)
+        if isinstance(message, httpx2.TransportError):
+            raise message
+        return message
+
+    def reset(self) -> None:
+        """Break the connection, as the end of its machine does."""
+        gone = ConnectionResetError(104, "Connection reset by peer")
+        error = httpx2.ReadError(str(gone), request=self.request)
+        error.__cause__ = gone
+        self._said.put_nowait(error)
+        self._task.cancel()
+
+    async def aclose(self) -> None:
+        """End the application's work, if it has more to say, and wait for its end."""
+        self.network.calls[self.host].discard(self)
+        if not self._complete.is_set():
+            self._task.cancel()
+        if not self._task.done():
+            await asyncio.wait([self._task])
+
+
+def scope_of(request: httpx2.Request) -> Scope:
+    """Return what an ASGI application wants to know of a request first."""
+    url = request.url
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "scheme": url.scheme,
+        "path": url.path,
+        "raw_path": url.raw_path.partition(b"?")[0],
+        "query_string": url.query,
+        "server": (url.host, url.port),
+        "client": ("127.0.0.1", 123),
+        "root_path": "",
+    }
 
 
 class Wire(httpx2.AsyncBaseTransport):
@@ -118,11 +296,8 @@ class Wire(httpx2.AsyncBaseTransport):
         host = join_host_port(url.host, str(port))
         begin = self.network.clock.now
         try:
-            if not (app := self.network.apps.get(host)):
-                refused = ConnectionRefusedError(111, "Connection refused")
-                raise httpx2.ConnectError(str(refused), request=request) from refused
-            inner = httpx2.ASGITransport(app, raise_app_exceptions=False)
-            response = await inner.handle_async_request(request)
+            call = await self.network.call(host, request)
+            response = await call.answer()
             status = response.status_code
             return response
         finally:
@@ -141,6 +316,9 @@ class Lab:
         self.network = Network(self.clock)
         self.random = Random(seed)
         self.tasks: dict[str, asyncio.Task[Any]] = {}
+        self.store: dict[str, Any] = {}
+        """What its machines share, as they would in a key-value store."""
+        self._actions = count(1)
 
     def world(self, name: str, stdout: TextIO | None = None) -> World:
         """Return the surroundings of a program; `name` is what exchanges call it."""
@@ -152,6 +330,16 @@ class Lab:
             program.close()
             raise ValueError(f"{name} is running")
         self.tasks[name] = asyncio.get_running_loop().create_task(program, name=name)
+
+    def at(self, second: float, action: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function, plain or async, when the clock comes to that second."""
+
+        async def wait_and_act() -> None:
+            await self.clock.sleep_until(second)
+            if isawaitable(result := action(*arguments)):
+                await result
+
+        self.start(f"action {next(self._actions)}", wait_and_act())
 
     async def stop(self, name: str) -> None:
         """Cancel a program and wait for its end, for which the clock stands still."""

@@ -245,14 +245,14 @@ async def ask(
     return Answer(response.status_code, response.headers, body)
 
 
-async def read(response: httpx2.Response) -> bytes:
-    """Return a body of at most `BODY_LIMIT` bytes; raise `OverflowError`."""
+async def read(response: httpx2.Response, limit: int = BODY_LIMIT) -> bytes:
+    """Return a body of at most `limit` bytes; raise `OverflowError`."""
     body = bytearray()
     async with aclosing(response.aiter_bytes()) as chunks:
         async for chunk in chunks:
             body += chunk
-            if len(body) > BODY_LIMIT:
-                raise OverflowError(f"the answer has more than {BODY_LIMIT:,} bytes")
+            if len(body) > limit:
+                raise OverflowError(f"the answer has more than {limit:,} bytes")
     return bytes(body)
 
 

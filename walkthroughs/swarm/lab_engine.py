@@ -1,0 +1,563 @@
+"""A Docker engine in memory: what one of version 20.10 does, without HTTP.
+
+| of dockerd                    | here                                              |
+|-------------------------------|---------------------------------------------------|
+| `daemon/create.go`, `start.go` | `LabEngine.create`, `LabEngine.start`            |
+| what a process does           | nothing, until `LabEngine.exit` ends it           |
+| images, networks, volumes     | `lab_images`, `lab_networks`                      |
+| the daemon's end, the power's | `LabEngine.shut_down`, `LabEngine.crash`          |
+| the HTTP API                  | `lab_api`                                         |
+
+Methods have the names of the commands of `docker`. What an engine refuses is a
+`DaemonError`, with the status and the text that dockerd answers.
+"""
+
+import re
+from base64 import b32encode
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, NoReturn
+
+from walkthroughs.swarm.lab import Lab
+from walkthroughs.swarm.lab_container import (
+    HOST_CONFIG,
+    Container,
+    Ports,
+    PortTaken,
+    check_container_filters,
+    first_networks,
+    listed_endpoint,
+    matches,
+    signal_number,
+)
+from walkthroughs.swarm.lab_images import CONFIG, Image, Images
+from walkthroughs.swarm.lab_machine import (
+    DaemonError,
+    Filters,
+    Json,
+    as_dict,
+    as_list,
+    rfc3339,
+)
+from walkthroughs.swarm.lab_networks import ENDPOINT, Net, Networks
+
+API_VERSION, OLDEST_VERSION = "1.41", "1.12"
+SIGKILL, KILLED = 9, 137
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+NAMING = "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+ANONYMOUS = re.compile("[0-9a-f]{64}")
+"""The name of a volume that nobody named."""
+
+ADJECTIVES = ["bold", "clever", "eager", "fervent", "jolly", "keen", "sharp"]
+SURNAMES = ["bell", "curie", "euler", "hopper", "noether", "pascal", "wing"]
+
+NOT_HOST = (
+    "container cannot be disconnected from host network or connected to host network"
+)
+NOT_NONE = (
+    "container cannot be connected to multiple networks with one of the networks in "
+    "private (none) mode"
+)
+
+
+def engine_id(name: str) -> str:
+    """Return an identity that looks like a key's: twelve times four characters."""
+    text = b32encode(sha256(name.encode()).digest()).decode()
+    return ":".join(text[start : start + 4] for start in range(0, 48, 4))
+
+
+class LabEngine(Images, Networks):
+    """A Docker engine at `address`, which is `host:port`; `plug` makes it answer.
+
+    `clock_offset` is the seconds that its clock is ahead; two engines of one name have
+    the same containers' ids.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        name: str,
+        address: str,
+        *,
+        id: str | None = None,
+        cpus: int = 4,
+        memory: int = 8 << 30,
+        labels: Iterable[str] = ("storage=ssd",),
+        images: Iterable[str] = ("busybox:latest",),
+        version: str = "20.10.24",
+        ostype: str = "linux",
+        driver: str = "overlay2",
+        kernel: str = "5.10.0-28-amd64",
+        operating_system: str = "Debian GNU/Linux 11 (bullseye)",
+        clock_offset: float = 0.0,
+    ) -> None:
+        super().__init__(lab, name, address, clock_offset, images)
+        self.id = id or engine_id(name)
+        self.cpus, self.memory, self.labels = cpus, memory, list(labels)
+        self.version, self.ostype, self.driver = version, ostype, driver
+        self.kernel, self.operating_system = kernel, operating_system
+        self.containers: dict[str, Container] = {}
+        """By id, the oldest first."""
+        self.ports = Ports()
+
+    def plug(self) -> "LabEngine":
+        """Put the engine on the network, and return it."""
+        # That module imports this one.
+        from walkthroughs.swarm.lab_api import LabAPI
+
+        self.app = LabAPI(self)
+        self.come_back()
+        return self
+
+    def container(self, name: str) -> Container:
+        """Return a container by its id, its name, or the beginning of its id."""
+        if known := self.containers.get(name):
+            return known
+        for each in self.containers.values():
+            if each.name == name:
+                return each
+        found = [id for id in self.containers if id.startswith(name)]
+        if len(found) > 1:
+            raise DaemonError(400, f"Multiple IDs found with provided prefix: {name}")
+        if not found:
+            raise DaemonError(404, f"No such container: {name}")
+        return self.containers[found[0]]
+
+    def report(self, container: Container, action: str, **more: str) -> None:
+        """Report what has happened to a container."""
+        known = {"image": container.config["Image"], "name": container.name}
+        attributes = container.labels | known | more
+        self.emit("container", action, container.id, **attributes)
+
+    def create(self, name: str = "", **body: Any) -> Container:
+        """Make a container; `body` is that of `POST /containers/create`."""
+        settings = HOST_CONFIG | as_dict(body.pop("HostConfig", None))
+        networking = as_dict(body.pop("NetworkingConfig", None))
+        if not body:
+            why = "Config cannot be empty in order to create a container"
+            raise DaemonError(400, why)
+        image = self.image(body["Image"]) if body.get("Image") else None
+        config = CONFIG | merged(image, body)
+        if not (config["Cmd"] or config["Entrypoint"]):
+            raise DaemonError(400, "No command specified")
+        self.check_name(name, name)
+        id = self.new_id()
+        container = Container(
+            id=id,
+            name=name or self.invent_name(),
+            image=image.id if image else "",
+            created=self.time(),
+            config=config | {"Hostname": config["Hostname"] or id[:12]},
+            host_config=settings,
+            networks=first_networks(
+                settings["NetworkMode"], as_dict(networking.get("EndpointsConfig"))
+            ),
+        )
+        try:
+            self.mount_all(container)
+        except DaemonError:
+            self.report(container, "destroy")
+            raise
+        self.containers[id] = container
+        self.report(container, "create")
+        return container
+
+    def check_name(self, name: str, shown: str) -> None:
+        """Raise `DaemonError` for a name that no new container may have."""
+        if name and not NAME.fullmatch(name):
+            raise DaemonError(400, f"Invalid container name ({shown}), {NAMING}")
+        for each in self.containers.values():
+            if each.name == name:
+                raise DaemonError(
+                    409,
+                    f'Conflict. The container name "/{name}" is already in use by '
+                    f'container "{each.id}". You have to remove (or rename) that '
+                    "container to be able to reuse that name.",
+                )
+
+    def invent_name(self) -> str:
+        """Return `eager_hopper`, or another name that nobody has."""
+        taken = {each.name for each in self.containers.values()}
+        first, last = self.random.choice(ADJECTIVES), self.random.choice(SURNAMES)
+        name, number = f"{first}_{last}", 0
+        while name in taken:
+            name, number = f"{first}_{last}{number}", number + 1
+        return name
+
+    def mount_all(self, container: Container) -> None:
+        """Note what a new container mounts; make the volumes that are missing."""
+        settings = container.host_config
+        for text in as_list(settings["Binds"]):
+            self.mount(container, *text.split(":"))
+        for each in as_list(settings.get("Mounts")):
+            mode = "ro" if each.get("ReadOnly") else ""
+            self.mount(container, each.get("Source", ""), each["Target"], mode)
+        for text in as_list(settings["VolumesFrom"]):
+            try:
+                container.mounts += self.container(text.partition(":")[0]).mounts
+            except DaemonError as error:
+                raise DaemonError(400, error.message) from None
+        for target in as_dict(container.config["Volumes"]):
+            if all(mount["Destination"] != target for mount in container.mounts):
+                self.mount(container, "", target)
+
+    def mount(
+        self, container: Container, source: str, target: str, mode: str = ""
+    ) -> None:
+        """Note one mount: of a path of the machine, or of a volume."""
+        mount: Json = {"Type": "bind", "Source": source, "Destination": target}
+        if source.startswith("/"):
+            mount |= {"Mode": mode, "Propagation": "rprivate"}
+        else:
+            volume = self.create_volume(source)
+            mount |= {"Type": "volume", "Name": volume["Name"], "Driver": "local"}
+            mount |= {"Source": volume["Mountpoint"], "Propagation": ""}
+            mount |= {"Mode": mode or ("z" if source else "")}
+        container.mounts.append(mount | {"RW": mode != "ro"})
+
+    def start(self, name: str) -> bool:
+        """Start a container; return False if it runs already."""
+        container = self.container(name)
+        if container.paused:
+            why = "cannot start a paused container, try unpause instead"
+            raise DaemonError(409, why)
+        if container.running:
+            return False
+        try:
+            self.join_networks(container)
+        except DaemonError as error:
+            container.exit_code, container.error = 128, error.message
+            raise
+        for mount in container.volumes:
+            self.report_mount(container, mount)
+        container.begin(self.time(), pid=self.random.randrange(1000, 32768))
+        self.report(container, "start")
+        return True
+
+    def join_networks(self, container: Container) -> None:
+        """Give a container its addresses and ports; raise `DaemonError`."""
+        nets = [self.network(name) for name in container.networks]
+        if any(net.prefix for net in nets):
+            try:
+                container.ports = self.ports.publish(container, self.running())
+            except PortTaken as taken:
+                self.report_net(nets[0], "disconnect", container.id)
+                raise DaemonError(
+                    500,
+                    "driver failed programming external connectivity on endpoint "
+                    f"{container.name} ({self.new_id()}): Bind for {taken} failed: "
+                    "port is already allocated",
+                ) from None
+        for net in nets:
+            self.attach(net, container)
+
+    def running(self) -> list[Container]:
+        return [each for each in self.containers.values() if each.running]
+
+    def attach(self, net: Net, container: Container) -> None:
+        container.join(net.name, net.attach(container.id, self.new_id()))
+        self.report_net(net, "connect", container.id)
+
+    def report_mount(self, container: Container, mount: Json) -> None:
+        how = {"destination": mount["Destination"], "propagation": ""}
+        how |= {"read/write": "true" if mount["RW"] else "false"}
+        who = {"container": container.id, "driver": "local"}
+        self.emit("volume", "mount", mount["Name"], **(who | how))
+
+    def exit(self, name: str, code: int = 0) -> None:
+        """Let the process of a container end by itself."""
+        container = self.container(name)
+        if not container.running:
+            self.refuse(container, "is not running")
+        self.end(container, code)
+        self.clear(container)
+
+    def refuse(self, container: Container, why: str, status: int = 409) -> NoReturn:
+        raise DaemonError(status, f"Container {container.id} {why}")
+
+    def end(self, container: Container, code: int) -> None:
+        """Do what is to do at the end of a process, whatever ended it."""
+        if container.paused:
+            self.report(container, "unpause")
+        nets = self.networks_of(container.id)
+        container.end(self.time(), code)
+        self.report(container, "die", exitCode=f"{code}")
+        for net in nets:
+            net.detach(container.id)
+            self.report_net(net, "disconnect", container.id)
+        for mount in container.volumes:
+            who = {"container": container.id, "driver": "local"}
+            self.emit("volume", "unmount", mount["Name"], **who)
+
+    def clear(self, container: Container) -> None:
+        """Remove a container that wants to be, after its end."""
+        if container.host_config["AutoRemove"]:
+            self.remove(container.id, volumes=True)
+
+    def stop(self, name: str) -> bool:
+        """Stop a container; return False if it does not run.
+
+        Its process heeds no signal but SIGKILL, as a `sleep` that is process 1. But the
+        ten seconds that dockerd gives it take no time here.
+        """
+        container = self.container(name)
+        if not container.running:
+            return False
+        self.terminate(container)
+        self.clear(container)
+        return True
+
+    def terminate(self, container: Container) -> None:
+        polite = signal_number(container.config.get("StopSignal") or "TERM")
+        self.report(container, "kill", signal=f"{polite}")
+        self.report(container, "kill", signal=f"{SIGKILL}")
+        self.end(container, KILLED)
+        self.report(container, "stop")
+
+    def restart(self, name: str) -> None:
+        container = self.container(name)
+        if container.running:
+            self.terminate(container)
+        self.start(container.id)
+        self.report(container, "restart")
+
+    def kill(self, name: str, signal: str = "KILL") -> None:
+        """Send a signal; of all that there are, the process heeds SIGKILL."""
+        number = signal_number(signal)
+        try:
+            container = self.container(name)
+            if not container.running:
+                self.refuse(container, "is not running")
+        except DaemonError as error:
+            why = f"Cannot kill container: {name}: {error.message}"
+            raise DaemonError(error.status, why) from None
+        self.report(container, "kill", signal=f"{number}")
+        if number == SIGKILL:
+            self.end(container, KILLED)
+            self.clear(container)
+
+    def pause(self, name: str) -> None:
+        container = self.container(name)
+        if not container.running:
+            self.refuse(container, "is not running")
+        if container.paused:
+            self.refuse(container, "is already paused")
+        container.paused = True
+        self.report(container, "pause")
+
+    def unpause(self, name: str) -> None:
+        container = self.container(name)
+        if not container.paused:
+            self.refuse(container, "is not paused", 500)
+        container.paused = False
+        self.report(container, "unpause")
+
+    def rename(self, name: str, new: str) -> None:
+        if not new:
+            raise DaemonError(400, "Neither old nor new names may be empty")
+        container = self.container(name)
+        if container.name == new:
+            why = "Renaming a container with the same name as its current name"
+            raise DaemonError(400, why)
+        try:
+            self.check_name(new, f"/{new}")
+        except DaemonError as error:
+            why = f"Error when allocating new name: {error.message}"
+            raise DaemonError(error.status, why) from None
+        old, container.name = container.name, new
+        self.report(container, "rename", oldName=f"/{old}")
+
+    def update(self, name: str, **limits: Any) -> None:
+        """Change what a container may use; what is 0 or empty stays as it is."""
+        container = self.container(name)
+        container.host_config |= {key: value for key, value in limits.items() if value}
+        self.report(container, "update")
+
+    def remove(self, name: str, force: bool = False, volumes: bool = False) -> None:
+        """Remove a container; with `volumes`, also those that nobody named."""
+        container = self.container(name)
+        if container.running and not force:
+            first = "Unpause and then stop" if container.paused else "Stop"
+            raise DaemonError(
+                409,
+                f"You cannot remove a {container.state} container {container.id}. "
+                f"{first} the container before attempting removal or force remove",
+            )
+        if container.running:
+            self.report(container, "kill", signal=f"{SIGKILL}")
+            self.end(container, KILLED)
+        del self.containers[container.id]
+        for mount in container.volumes if volumes else []:
+            name = mount["Name"]
+            if ANONYMOUS.fullmatch(name) and not self.volume_users(name):
+                self.remove_volume(name)
+        self.report(container, "destroy")
+
+    async def wait(self, name: str, condition: str = "not-running") -> int:
+        """Wait for the end of a container's process; return its exit code."""
+        container = self.container(name)
+        if condition == "next-exit":
+            container.exited.clear()
+        if container.running or condition == "next-exit":
+            await container.exited.wait()
+        return container.exit_code
+
+    def inspect(self, name: str) -> Json:
+        """Return what `GET /containers/NAME/json` answers."""
+        ours = {"Driver": self.driver, "Platform": self.ostype}
+        return self.container(name).inspect() | ours
+
+    def inspect_image(self, name: str) -> Json:
+        ours = {"DockerVersion": self.version, "Os": self.ostype}
+        return super().inspect_image(name) | ours
+
+    def list_containers(
+        self, all: bool = False, filters: Filters | None = None
+    ) -> list[Json]:
+        """Return what `GET /containers/json` answers: the newest first."""
+        filters = filters or {}
+        check_container_filters(filters)
+        return [
+            each.summary(self.time())
+            for each in reversed(self.containers.values())
+            if (all or "status" in filters or each.running) and matches(each, filters)
+        ]
+
+    def image_users(self, id: str) -> tuple[list[str], list[str]]:
+        users = [each for each in self.containers.values() if each.image == id]
+        return [each.id for each in users], [each.id for each in users if each.running]
+
+    def volume_users(self, name: str) -> list[str]:
+        return [
+            each.id
+            for each in self.containers.values()
+            if any(mount["Name"] == name for mount in each.volumes)
+        ]
+
+    def commit(
+        self, name: str, repo: str = "", tag: str = "", comment: str = "", **config: Any
+    ) -> Image:
+        """Make an image of a container; one that runs is paused meanwhile."""
+        container = self.container(name)
+        pauses = container.running and not container.paused
+        if pauses:
+            self.pause(container.id)
+        image = Image(
+            id=f"sha256:{self.new_id()}",
+            created=self.time(),
+            parent=container.image,
+            config=container.config | config,
+            container=container.id,
+        )
+        shown = self.add_image(image, repo, tag)
+        what = {"comment": comment, "imageID": image.id, "imageRef": shown}
+        self.report(container, "commit", **what)
+        if pauses:
+            self.unpause(container.id)
+        return image
+
+    def inspect_network(self, name: str) -> Json:
+        """Return what `GET /networks/NAME` answers: with those of our containers."""
+        net = self.network(name)
+        here = {
+            id: listed_endpoint(self.containers[id], endpoint)
+            for id, endpoint in net.endpoints.items()
+            if id in self.containers
+        }
+        return net.shown() | {"Containers": here}
+
+    def connect(self, name: str, container: str, config: Json | None = None) -> None:
+        """Put a container on a network; one that does not run, at its next start."""
+        target = self.container(container)
+        net = self.network(name)
+        if net.name in target.networks:
+            who = f"endpoint with name {target.name}"
+            raise DaemonError(403, f"{who} already exists in network {net.name}")
+        if net.driver in ("host", "null"):
+            raise DaemonError(400, NOT_HOST if net.driver == "host" else NOT_NONE)
+        target.networks[net.name] = ENDPOINT | (config or {})
+        if target.running:
+            self.attach(net, target)
+
+    def disconnect(self, name: str, container: str) -> None:
+        target = self.container(container)
+        net = self.network(name)
+        if target.networks.pop(net.name, None) is None:
+            why = f"container {target.id} is not connected to network {net.name}"
+            raise DaemonError(500, why)
+        if net.detach(target.id):
+            self.report_net(net, "disconnect", target.id)
+        # Of one that runs, both the sandbox and the daemon say it.
+        self.report_net(net, "disconnect", target.id)
+
+    def crash(self) -> None:
+        """Lose the power; when the machine is back, nothing runs on it."""
+        self.vanish()
+        for container in self.running():
+            for net in self.networks_of(container.id):
+                net.detach(container.id)
+            container.end(self.time(), KILLED)
+
+    async def shut_down(self) -> None:
+        """End as dockerd does on SIGTERM: first its containers, then itself."""
+        for container in self.running():
+            self.stop(container.id)
+        # Whoever listens gets to hear of it.
+        await self.lab.clock.sleep(0)
+        self.vanish()
+
+    def change_id(self, new: str) -> None:
+        """Be another engine from now on, as after a new installation."""
+        self.id = new
+
+    def info(self) -> Json:
+        """Return what `GET /info` answers."""
+        states = [each.state for each in self.containers.values()]
+        return {
+            "ID": self.id,
+            "Containers": len(states),
+            "ContainersRunning": states.count("running"),
+            "ContainersPaused": states.count("paused"),
+            "ContainersStopped": states.count("exited") + states.count("created"),
+            "Images": len(self.images),
+            "Driver": self.driver,
+            "DriverStatus": None,
+            "SystemTime": rfc3339(self.time()),
+            "KernelVersion": self.kernel,
+            "OperatingSystem": self.operating_system,
+            "OSType": self.ostype,
+            "Architecture": "x86_64",
+            "NCPU": self.cpus,
+            "MemTotal": self.memory,
+            "Name": self.name,
+            "Labels": self.labels,
+            "ServerVersion": self.version,
+        }
+
+    def version_info(self) -> Json:
+        """Return what `GET /version` answers."""
+        return {
+            "Version": self.version,
+            "ApiVersion": API_VERSION,
+            "MinAPIVersion": OLDEST_VERSION,
+            "Os": self.ostype,
+            "Arch": "amd64",
+            "KernelVersion": self.kernel,
+        }
+
+
+def merged(image: Image | None, body: Json) -> Json:
+    """Return what a container is made of: its image's settings, and those asked for."""
+    base = image.config if image else {}
+    asked = {key: value for key, value in body.items() if value is not None}
+    config = base | asked
+    for key in ("ExposedPorts", "Labels", "Volumes"):
+        if both := as_dict(base.get(key)) | as_dict(asked.get(key)):
+            config[key] = both
+    names = [text.partition("=")[0] for text in as_list(asked.get("Env"))]
+    rest = [
+        each for each in as_list(base.get("Env")) if each.partition("=")[0] not in names
+    ]
+    config["Env"] = [*as_list(asked.get("Env")), *rest] or None
+    return config | {"Labels": as_dict(config.get("Labels"))}
