@@ -166,7 +166,7 @@ async def test_an_engine_that_is_removed_while_it_is_asked_stays_away(lab):
 
 
 @lab_test
-async def test_an_engine_is_validated_once_at_a_time(lab):
+async def test_a_slow_engine_is_asked_once(lab):
     engine = LabEngine(lab, "node-1", ONE).plug()
     engine.slow = 25
     cluster = manage(lab, Listed(ONE))

@@ -19,7 +19,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from urllib.parse import quote as quote_path
 
 import httpx2
@@ -194,7 +194,7 @@ def connect(addr: str, world: World, tls: ssl.SSLContext | None) -> httpx2.Async
 
 
 def direct(path: str | None, tls: ssl.SSLContext | None) -> httpx2.AsyncHTTPTransport:
-    """Return a way to an engine, through a socket's path or TCP, and through no proxy."""
+    """Return a way to an engine: by a socket's path or by TCP, and by no proxy."""
     return httpx2.AsyncHTTPTransport(
         verify=tls or NO_TLS,
         # Streams that last would use up the hundred connections of the default.
@@ -264,8 +264,8 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     if error:
         yield error
         # A name may stand for two addresses, each with an error of its own.
-        behind = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-        for each in (*behind, error.__cause__ or error.__context__):
+        group = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+        for each in (*group, error.__cause__ or error.__context__):
             yield from causes(each)
 
 
@@ -336,6 +336,6 @@ def parse(text: bytes) -> JSON:
         raise EngineError(f"no JSON in a stream: {shown(text)}") from None
 
 
-def shown(text: bytes) -> str:
+def shown(text: bytes | bytearray) -> str:
     """Return the beginning of what is no JSON."""
     return quote(text[:40].decode(errors="replace"))

@@ -161,7 +161,8 @@ class Images:
         if build_id.startswith(UPLOAD):
             build_id = build_id.removeprefix(UPLOAD)
             engine_id = await self.builds.wait_build_node(build_id, BUILD_WAIT)
-            return await self._build(engine_id, query, auth, source, callback)
+            await self._build(engine_id, query, auth, source, callback)
+            return
         config, query = build_config(query)
         engine_id = self.place(config).id
         with ExitStack() as afterwards:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, TextIO, TypeAlias, cast
 
 import httpx2
 
+# A name from it would be wanted before the page of `world` comes to it.
 from walkthroughs.swarm import world
 from walkthroughs.swarm.golang import join_host_port
 from walkthroughs.swarm.world import World
@@ -154,21 +155,21 @@ class Network:
         if thawed := self.frozen.pop(host, None):
             thawed.set()
 
-    async def reach(self, host: str) -> None:
-        """Wait for as long as a host is frozen."""
+    async def reach(self, host: str, limit: float | None = None) -> None:
+        """Wait for as long as a host is frozen; raise TimeoutError after `limit`."""
         while thawed := self.frozen.get(host):
-            await thawed.wait()
+            if limit is None:
+                await thawed.wait()
+            else:
+                await world.within(limit, thawed.wait(), self.clock)
 
     async def call(self, host: str, request: httpx2.Request) -> "Call":
         """Hand a request to the application at `host`; raise `httpx2.ConnectError`."""
-        limit = request.extensions.get("timeout", {}).get("connect")
-        if limit is None or host not in self.frozen:
-            await self.reach(host)
-        else:
-            try:
-                await world.within(limit, self.reach(host), self.clock)
-            except TimeoutError as error:
-                raise httpx2.ConnectTimeout(str(error), request=request) from error
+        try:
+            limits = request.extensions.get("timeout", {})
+            await self.reach(host, limits.get("connect"))
+        except TimeoutError as error:
+            raise httpx2.ConnectTimeout(str(error), request=request) from error
         if not (app := self.apps.get(host)):
             refused = ConnectionRefusedError(111, "Connection refused")
             raise httpx2.ConnectError(str(refused), request=request) from refused

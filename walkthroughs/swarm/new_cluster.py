@@ -57,7 +57,6 @@ class Cluster(Placement, EventHandlers):
         self.pending_engines: dict[str, Engine] = {}
         """By address, because nobody has told an id yet."""
         self.builds = BuildSyncer(world.clock)
-        self._validating: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -127,17 +126,12 @@ class Cluster(Placement, EventHandlers):
 
     async def validate_pending_engine(self, engine: Engine) -> None:
         """Connect to an engine; make it one of ours when it can be used."""
-        if engine.addr in self._validating:
-            return
-        self._validating.add(engine.addr)
         try:
             await engine.connect()
         except EngineError as error:
             failed = f"Failed to validate pending node: {error}"
             self.world.log.debug(failed, Addr=engine.addr)
             return
-        finally:
-            self._validating.discard(engine.addr)
         daemon = engine.id.partition("|")[0]
         for other in self.engines.values():
             if other.id.partition("|")[0] == daemon:
@@ -153,6 +147,7 @@ class Cluster(Placement, EventHandlers):
         while True:
             await self.world.clock.sleep(MINIMUM_VALIDATION_INTERVAL)
             for engine in list(self.pending_engines.values()):
+                # Whoever is being asked has answered or failed within 30 seconds.
                 if engine.health.time_to_validate():
                     engine.spawn(self.validate_pending_engine(engine))
 
