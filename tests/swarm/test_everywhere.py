@@ -51,7 +51,7 @@ def test_every_refuses_when_all_others_have_done_it():
         await asyncio.sleep(0)
         done.append(engine.name)
 
-    with pytest.raises(ClusterError, match="^a: not a$"):
+    with pytest.raises(ClusterError, match=r"^a: not a$"):
         run(every([A, B, C], order))
     assert done == ["b", "c"]
 
@@ -60,7 +60,7 @@ def test_what_is_no_word_of_an_engine_comes_through_every():
     async def order(engine):
         raise KeyError(engine.name)
 
-    with pytest.raises(KeyError, match="^'a'$"):
+    with pytest.raises(KeyError, match=r"^'a'$"):
         run(every([A, B], order))
 
 
@@ -113,7 +113,7 @@ def test_together_ends_the_others_when_one_fails():
     async def fail():
         raise EngineError("no")
 
-    with pytest.raises(EngineError, match="^no$"):
+    with pytest.raises(EngineError, match=r"^no$"):
         run(together([wait(), fail()]))
     assert ended == ["wait"]
 
@@ -225,7 +225,7 @@ def test_a_source_that_breaks_has_no_end():
     async def main():
         tee = Tee()
         branch = tee.open()
-        with pytest.raises(ConnectionResetError, match="^the client is gone$"):
+        with pytest.raises(ConnectionResetError, match=r"^the client is gone$"):
             await tee.pump(Source(2, broken=True))
         return [branch.chunks.get_nowait() for _ in range(branch.chunks.qsize())]
 
@@ -268,7 +268,7 @@ def test_a_source_that_breaks_ends_the_orders():
         finally:
             ended.append(engine.name)
 
-    with pytest.raises(ConnectionResetError, match="^the client is gone$"):
+    with pytest.raises(ConnectionResetError, match=r"^the client is gone$"):
         run(hand_out([A, B], Source(5, broken=True), order, "Load", ended.append))
     assert ended == ["a", "b"]
 

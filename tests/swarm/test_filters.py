@@ -411,56 +411,81 @@ def labelled():
     ]
 
 
-CONSTRAINTS = {
-    "by label, name and id": [
-        ([], "0123"),
-        (["name==node1"], "1"),
-        (["group==1"], "01"),
-        (["node==2-id"], "2"),
-        (["node==1-name"], "1"),
-        (["name==node0", "group==1"], "0"),
-        (["region==us*"], "01"),
-        (["region==*us*"], "01"),
-    ],
-    "not expr": [
-        (["name!=node0"], "123"),
-        (["name!=does_not_exist"], "0123"),
-        (["name!=n*"], "3"),
-        (["region!=us*"], "23"),
-    ],
-    "reg exp": [
-        ([r"name==/node\d/"], "012"),
-        (["name==/node[12]/"], "12"),
-        (["name!=/node[12]/"], "03"),
-        (["node!=/[01]-id/"], "23"),
-    ],
-    "case insensitive": [
-        (["name==/(?i)NODE1/"], "1"),
-        (["name!=/(?i)NODE*/"], "3"),
-    ],
-    "soft": [
-        (["node==~1-name"], "1"),
-        (["name!=~/(?i)abc*/"], "0123"),
-        (["region!=~us*"], "23"),
-        (["region!=~can*"], "0123"),
-    ],
-    "a glob is still a regexp": [(["name==node[12]"], "12"), (["node==0-name|1-name"], "01")],
-    "a label that is missing is empty": [(["region==/^$/"], "3")],
-    "a broken pattern matches nothing": [(["region!=/[/"], "0123")],
-}
+def constrained(*cases):
+    return pytest.mark.parametrize(("wishes", "left"), cases)
 
 
-@pytest.mark.parametrize(
-    ("wishes", "left"),
-    [
-        pytest.param(wishes, left, id=f"{what}: {' '.join(wishes)}")
-        for what, cases in CONSTRAINTS.items()
-        for wishes, left in cases
-    ],
+def left_by(wishes):
+    config = asked(*(f"constraint:{wish}" for wish in wishes))
+    return "".join(kept(Constraint, config, labelled()))
+
+
+@constrained(
+    ([], "0123"),
+    (["name==node1"], "1"),
+    (["group==1"], "01"),
+    (["node==2-id"], "2"),
+    (["node==1-name"], "1"),
+    (["name==node0", "group==1"], "0"),
+    (["region==us*"], "01"),
+    (["region==*us*"], "01"),
 )
 def test_constraint_filter(wishes, left):
-    config = asked(*(f"constraint:{wish}" for wish in wishes))
-    assert kept(Constraint, config, labelled()) == [*left]
+    assert left_by(wishes) == left
+
+
+@constrained(
+    (["name!=node0"], "123"),
+    (["name!=does_not_exist"], "0123"),
+    (["name!=n*"], "3"),
+    (["region!=us*"], "23"),
+)
+def test_constraint_not_expr(wishes, left):
+    assert left_by(wishes) == left
+
+
+@constrained(
+    ([r"name==/node\d/"], "012"),
+    (["name==/node[12]/"], "12"),
+    (["name!=/node[12]/"], "03"),
+    (["node!=/[01]-id/"], "23"),
+)
+def test_constraint_reg_exp(wishes, left):
+    assert left_by(wishes) == left
+
+
+@constrained((["name==/(?i)NODE1/"], "1"), (["name!=/(?i)NODE*/"], "3"))
+def test_filter_reg_exp_case_insensitive(wishes, left):
+    assert left_by(wishes) == left
+
+
+@constrained(
+    (["node==~1-name"], "1"),
+    (["name!=~/(?i)abc*/"], "0123"),
+    (["region!=~us*"], "23"),
+    (["region!=~can*"], "0123"),
+)
+def test_filter_soft_constraint(wishes, left):
+    assert left_by(wishes) == left
+
+
+@constrained((["name==node[12]"], "12"), (["node==0-name|1-name"], "01"))
+def test_a_glob_is_still_a_regexp(wishes, left):
+    assert left_by(wishes) == left
+
+
+@constrained((["region==/^$/"], "3"), (["region==*"], "0123"))
+def test_a_label_that_is_missing_is_empty(wishes, left):
+    assert left_by(wishes) == left
+
+
+def test_a_broken_pattern_excludes_nothing():
+    assert left_by(["region!=/[/"]) == "0123"
+
+
+def test_an_expression_that_is_none_is_found_behind_one_that_no_node_fulfils():
+    config = asked("constraint:name==nobody", "constraint:n==a")
+    assert refused(Constraint, config, labelled()) == "Key 'n' is invalid"
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """A manager of three real Docker engines, beside the original where it is at hand."""
 
 import asyncio
+import http.client
 import io
 import json
+import os
+import random
 import socket
+import subprocess
 import tarfile
 import time
-import urllib.error
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from functools import wraps
 
 import pytest
@@ -730,7 +733,8 @@ async def test_an_archive_is_loaded_on_every_engine(engines):
         assert cluster.images() == []
         await cluster.load(archive(), said.append)
         assert [*map(tags, engines)] == [[IMAGE]] * 3
-        assert sorted(each.engine for each in said if each.success) == sorted(ANY)
+        loaded = {"stream": f"Loaded image: {IMAGE}\n"}
+        assert sorted(each.engine for each in said if each.raw == loaded) == sorted(ANY)
         assert len([each for each in cluster.images() if each.match(IMAGE)]) == 3
 
 
@@ -1057,3 +1061,148 @@ async def test_two_managers_of_the_same_engines_know_the_same(engines):
         await until(lambda: running(other, "web"))
         assert where(one) == where(other)
         assert await refusal(other, "web") == conflict("web")
+
+
+# The original, given the same requests.
+
+
+class Original:
+    """The binary that REF_SWARM names, as the manager of some engines."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def ask(self, method, path, body=None):
+        with closing(http.client.HTTPConnection(self.address, timeout=DEADLINE)) as connection:
+            text = json.dumps(body) if body else None
+            connection.request(method, path, text, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            said = answer.read().decode()
+        return json.loads(said) if answer.status < 400 else said.removesuffix("\n")
+
+    def create(self, name, body):
+        """Return the engine of a new container, or why there is none."""
+        made = self.ask("POST", f"/containers/create?name={name}", body)
+        if isinstance(made, str):
+            return made
+        return self.ask("GET", f"/containers/{made['Id']}/json")["Node"]["Name"]
+
+    def info(self):
+        # The first pair is the manager's role.
+        return [tuple(pair) for pair in self.ask("GET", "/info")["SystemStatus"][1:]]
+
+
+@contextmanager
+def original(url, strategy):
+    if not (program := os.environ.get("REF_SWARM")):
+        pytest.skip("REF_SWARM names no binary of the original")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    line = [program, "manage", "-H", f"tcp://{address}", "--strategy", strategy, url]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield Original(address)
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def knows(swarm, count):
+    """Wait until the original has so many healthy engines."""
+
+    def registered():
+        with suppress(OSError):
+            return swarm.info().count(("  └ Status", "Healthy")) == count
+
+    await until(registered)
+
+
+class InTheOrderOf:
+    """A strategy that decides between equals as somebody else has decided."""
+
+    def __init__(self, strategy):
+        self.strategy = strategies.new(strategy, random.Random(0))
+        self.name = strategy
+        self.wanted = ""
+
+    def rank_and_sort(self, config, nodes):
+        # Equals stay in the order they come in; who is not the best does not get first.
+        first = sorted(nodes, key=lambda node: node.name != self.wanted)
+        return self.strategy.rank_and_sort(config, first)
+
+
+def requests(seed):
+    """Yield forty pairs of a name and a body, of which many cannot be granted."""
+    chance = random.Random(seed)
+
+    def maybe(part, *choices):
+        return [chance.choice(choices)] if chance.random() < part else []
+
+    for number in range(40):
+        env = maybe(0.3, *(f"constraint:{each}" for each in CONSTRAINTS))
+        env += maybe(0.1, *(f"constraint:{each}" for each in CONSTRAINTS))
+        env += maybe(0.3, *(f"affinity:{each}" for each in AFFINITIES))
+        env += maybe(0.1, "whitelist:node==node-1|node-2", "whitelist:x==node-3")
+        env += maybe(0.1, MOVE, "reschedule:off", "reschedule:now")
+        env += maybe(0.1, MOVE)
+        host = {"NetworkMode": "none", "Memory": chance.choice([0, 0, 1, 2, 5, 30]) * GIB}
+        host["CpuShares"] = chance.choice([0, 0, 0, 0, 1, 2])
+        for port in maybe(0.3, "8080", "8081"):
+            host |= published(port, chance.choice(["", "127.0.0.1", "127.0.0.2"]))
+        for earlier in maybe(0.1, "web-1", "web-2", "nobody"):
+            host["VolumesFrom"] = [earlier]
+        for earlier in maybe(0.1, "web-1", "web-3", "nobody"):
+            host["NetworkMode"] = f"container:{earlier}"
+        body = {"Image": IMAGE, "Cmd": ["true"], "Env": env, "HostConfig": host}
+        body["Labels"] = {"tier": chance.choice(["web", "db"])}
+        body |= {"Image": "not/known"} if chance.random() < 0.05 else {}
+        name = f"web-{number}"
+        yield chance.choice([name, name, name, name, name, name, "", "web-1", "x"]), body
+
+
+CONSTRAINTS = (
+    *("storage==ssd", "storage==disk", "storage!=ssd", "storage==~tape", "storage==tape"),
+    *("node==node-2", "node!=node-1", "node==~node-3", "node==/node-[12]/", "node==n*3"),
+    *("a==b", "storage", "storage==a,b", "ostype==linux", "kernelversion==~[1-5].*"),
+)
+AFFINITIES = (
+    *("container==web-1", "container!=web-1", "container!=~web-*", "container==/web-[12]$/"),
+    *("tier==web", "tier!=db", "tier!=~web", "image==busybox", "image!=busybox", "image==~none"),
+    *("tier==/^d/", "colour==blue", "colour!=blue", "tier=~web"),
+)
+
+
+def known_of(info):
+    """Return the lines of `info` that are not about the moment."""
+    return [pair for pair in info if pair[0] != "  └ UpdatedAt"]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("strategy", ["spread", "binpack"])
+@on_a_loop
+async def test_the_original_places_and_refuses_the_same(engines, strategy, seed):
+    sequence = [*requests(seed)]
+    with original(listed(engines), strategy) as swarm:
+        await knows(swarm, 3)
+        theirs = [swarm.create(*each) for each in sequence]
+        their_info = known_of(swarm.info())
+    for engine in engines:
+        engine.renew()
+    taste = InTheOrderOf(strategy)
+    ours = []
+    async with managed(engines, taste) as cluster:
+        for (name, body), taste.wanted in zip(sequence, theirs, strict=True):
+            ours.append(await answer(cluster, name, body))
+        our_info = known_of(cluster.info())
+    assert ours == theirs
+    assert our_info == their_info
+
+
+async def answer(cluster, name, body):
+    """Return the engine of a new container, or why there is none, as an API does."""
+    try:
+        config = ContainerConfig.build(body)
+        config.validate()
+        return (await cluster.create_container(config, name, {})).engine.name
+    except (ClusterError, ValueError) as error:
+        return str(error)

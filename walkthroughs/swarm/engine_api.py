@@ -338,4 +338,4 @@ def parse(text: bytes) -> JSON:
 
 def shown(text: bytes | bytearray) -> str:
     """Return the beginning of what is no JSON."""
-    return quote(text[:40].decode(errors="replace"))
+    return quote(text.strip()[:40].decode(errors="replace"))

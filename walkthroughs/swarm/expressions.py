@@ -19,7 +19,7 @@ KEY = r"^(?i)[a-z_][a-z0-9\-_.]+$"
 VALUE = r"^(?i)[=!\/]?(~)?[a-z0-9:\-_\s\.\*/\(\)\?\+\[\]\\\^\$\|]+$"
 
 
-@lru_cache(256)
+@lru_cache(128)
 def compiled(pattern: str) -> Regexp | RegexpError:
     """Compile a pattern, once; what is wrong with it is an answer too."""
     try:

@@ -2,17 +2,28 @@
 
 | upstream                                  | here                                |
 |-------------------------------------------|-------------------------------------|
-| `Cluster.Info`                            | `describe`, `describe_engine`       |
 | `EngineSorter`, package `naturalsort`     | `natural`                           |
+| `Cluster.Info`                            | `describe`, `describe_engine`       |
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.golang import bytes_size
 from walkthroughs.swarm.scheduler import Scheduler
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts node-9 before node-10, and numbers before letters."""
+    parts: list[str] = re.findall("[0-9]+|[^0-9]+", name.replace(" ", ""))
+    # Of 1 and 01, which are one number, the shorter is first.
+    return [
+        (int(part), len(part), "") if part[0].isdecimal() else (sys.maxsize, 0, part)
+        for part in parts
+    ]
 
 
 def describe(
@@ -57,12 +68,3 @@ def count_containers(engine: Engine) -> str:
     stopped = len(containers) - paused - running
     states = f"{running} Running, {paused} Paused, {stopped} Stopped"
     return f"{len(containers)} ({states})"
-
-
-def natural(name: str) -> list[tuple[bool, int, str]]:
-    """Return a key that sorts node-9 before node-10, and numbers before letters."""
-    parts: list[str] = re.findall("[0-9]+|[^0-9]+", name.replace(" ", ""))
-    return [
-        (not part[0].isdigit(), int(part) if part[0].isdigit() else 0, part)
-        for part in parts
-    ]

@@ -45,8 +45,8 @@ POSIX = {
 
 CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
-ROOM = 10_000
-"""Places that the readings of one pattern may hold, about half a megabyte."""
+ROOM = 50_000
+"""Places and steps that one pattern may remember; some megabytes."""
 
 
 def between(spans: str) -> Test:
@@ -339,7 +339,10 @@ class Regexp:
         self.found = self.reading(frozenset([self.final]), "")
 
     def reading(self, places: frozenset[Place], last: str) -> Reading:
-        return self.known.setdefault((places, last), Reading(self, places, last))
+        if (places, last) not in self.known:
+            self.room -= len(places)
+            self.known[places, last] = Reading(self, places, last)
+        return self.known[places, last]
 
     def search(self, text: str) -> bool:
         """Tell whether the pattern matches anywhere, in one pass over the text."""
@@ -350,7 +353,7 @@ class Regexp:
 
     def step(self, reading: Reading, char: str) -> Reading:
         """Work out what follows a reading, which is then remembered."""
-        self.room -= 1 + len(reading.places)
+        self.room -= 1
         if self.room < 0:
             self.forget()
         reached = reading.reach(char)

@@ -16,14 +16,14 @@ from walkthroughs.swarm import orders
 from walkthroughs.swarm.cluster import Cluster, ClusterError, Container
 from walkthroughs.swarm.config import JSON, ContainerConfig
 from walkthroughs.swarm.engine import Engine, Spawn
-from walkthroughs.swarm.engine_api import EngineError
+from walkthroughs.swarm.engine_api import ConnectionFailed, EngineError
 from walkthroughs.swarm.events import Event
 from walkthroughs.swarm.world import World
 
 ON_NODE_FAILURE = "on-node-failure"
 
 RETRY = 30.0
-"""Seconds until it is tried again to remove twins from an engine."""
+"""Seconds until an engine is asked again that did not do what it should."""
 
 
 class Watchdog:
@@ -36,6 +36,8 @@ class Watchdog:
         self.spawn = spawn
         # Two engines may die at once, and one may come back meanwhile.
         self.lock = asyncio.Lock()
+        self.unstarted: set[str] = set()
+        """Swarm ids of containers that should run, and never did where they are."""
 
     def handle(self, event: Event) -> None:
         """Note what became of an engine; the work is done in a task of its own."""
@@ -77,7 +79,7 @@ class Watchdog:
         await self.attach(new, name, attached)
         moved = f"from {lost.engine.name} to {new.engine.name} as {new.id}"
         self.log.info(f"Rescheduled container {lost.id} {moved}")
-        if lost.running:
+        if lost.running or lost.swarm_id in self.unstarted:
             await self.start(lost, new)
 
     async def detach(self, lost: Container, name: str) -> dict[str, JSON]:
@@ -121,6 +123,19 @@ class Watchdog:
         except ClusterError as error:
             said = f"Failed to start rescheduled container {new.id}"
             self.log.error(f"{said}: {error}")
+            if isinstance(error, ConnectionFailed):
+                # It has not run, so nobody who finds it knows that it should.
+                self.unstarted.add(new.swarm_id)
+                self.spawn(self.start_later(lost, new))
+                return
+        self.unstarted.discard(new.swarm_id)
+
+    async def start_later(self, lost: Container, new: Container) -> None:
+        """Try once more, unless the container was moved on or removed."""
+        await self.clock.sleep(RETRY)
+        async with self.lock:
+            if new.id in new.engine.inventory.containers:
+                await self.start(lost, new)
 
     async def remove_duplicate_containers(self, engine: Engine) -> None:
         """Remove from an engine what was created anew while it was away."""
