@@ -7,6 +7,7 @@ from .lanes import Lanes
 from .memory import Memory
 from .plot import Plot
 from .ring import Ring
+from .sequence import Sequence
 from .sets import Sets
 from .strip import Strip
 from .svg import Picture
@@ -21,6 +22,7 @@ __all__ = [
     "Picture",
     "Plot",
     "Ring",
+    "Sequence",
     "Sets",
     "Span",
     "Strip",

@@ -282,17 +282,26 @@ async def a_handler_is_registered_once(driver):
 
 @promise
 async def a_watch_ends_when_the_queues_are_closed(driver):
+    told = []
+
+    async def watch(api):
+        async with aclosing(api.watch()) as events:
+            async for event in events:
+                told.append(event.raw["id"])
+
     api = driver.cluster.new_api_event_handler()
     driver.cluster.register_event_handler(api)
-    async with aclosing(api.watch()) as events:
-        first = asyncio.ensure_future(anext(events))
-        await asyncio.sleep(0)
-        made = await driver.create("web")
-        await driver.until(first.done)
-        assert first.result().raw["id"] == made.id
-        driver.cluster.close_watch_queues()
-        async for _ in events:
-            pass
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(watch(api))
+        try:
+            await asyncio.sleep(0)
+            made = await driver.create("web")
+            await driver.until(lambda: told)
+            assert set(told) == {made.id}
+            driver.cluster.close_watch_queues()
+            await driver.until(watching.done)
+        finally:
+            watching.cancel()
     assert api.size() == 0
     driver.cluster.register_event_handler(api)
 

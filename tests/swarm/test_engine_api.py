@@ -495,6 +495,14 @@ async def test_the_engine_s_words_are_the_error(body, kind, said):
         assert await trouble(api) == (EngineError, f"Error response from daemon: {said}", 500)
 
 
+@on_a_loop
+async def test_a_registry_that_is_away_is_no_engine_that_is_away():
+    said = "Get https://10.0.0.9:5000/v2/: dial tcp 10.0.0.9:5000: connect: connection refused"
+    async with lab_api(Canned(json.dumps({"message": said}).encode(), status=500)) as (api, _):
+        # In the original, which searches the text, three such answers make it unhealthy.
+        assert await trouble(api) == (EngineError, f"Error response from daemon: {said}", 500)
+
+
 @pytest.mark.parametrize(
     ("status", "phrase"), [(500, "Internal Server Error"), (404, "Not Found"), (599, "")]
 )
@@ -889,7 +897,7 @@ async def test_a_client_that_is_closed_breaks_off_what_is_under_way():
         reading = asyncio.create_task(anext(stream))
         await asyncio.sleep(0)
         await api.close()
-        with pytest.raises(EngineError):
+        with pytest.raises(EngineError, match=r"^engine no longer exists$"):
             await reading
 
 
@@ -909,7 +917,7 @@ async def test_an_engine_of_the_lab_is_asked_and_followed():
         LabEngine(lab, "node-1", "10.0.0.1:2375").plug()
         api.negotiate(await api.ask("GET", "/version"))
         assert (api.prefix, (await api.ask("GET", "/info"))["Name"]) == ("/v1.40", "node-1")
-        async with aclosing(api.stream("GET", "/events")) as events:
+        async with aclosing(api.stream("GET", "/events", {"since": "1"})) as events:
             asked = api.ask("POST", "/volumes/create", body={"Name": "kept"})
             event, _ = await asyncio.gather(anext(events), asked)
             assert (event["Type"], event["Action"]) == ("volume", "create")

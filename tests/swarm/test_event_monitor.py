@@ -180,16 +180,21 @@ def test_a_stream_goes_on_where_it_broke():
     in_a_lab(story)
 
 
-def test_no_event_is_told_twice_after_a_break():
+def test_a_stream_goes_on_a_nanosecond_after_the_last_event():
     async def story(lab, watched):
+        asked = []
+
+        async def listen(scope, receive, send):
+            asked.append((lab.clock.now, scope["query_string"]))
+            await watched.real.app(scope, receive, send)
+
         await lab.run(3)
         watched.real.create("one", Image="busybox", Cmd=["sh"])
-        await lab.run(3)
+        await lab.run(2)
         watched.real.vanish()
-        await lab.run(0.5)
-        watched.real.come_back()
-        await lab.run(5)
-        assert watched.heard() == ["create"]
+        lab.network.plug(ADDR, listen)
+        await lab.run(1)
+        assert asked[0] == (6.0, b"since=1500000003.000000001")
 
     in_a_lab(story)
 

@@ -153,7 +153,12 @@ def test_a_port_is_listed_for_each_address_or_alone():
 
 
 def test_a_network_shows_an_endpoint_with_the_name_of_the_container():
-    endpoint = {"EndpointID": "e", "IPAddress": "172.18.0.2", "IPPrefixLen": 16, "MacAddress": "m"}
+    endpoint = {
+        "EndpointID": "e",
+        "IPAddress": "172.18.0.2",
+        "IPPrefixLen": 16,
+        "MacAddress": "m",
+    }
     assert listed_endpoint(container(), endpoint) == {
         "Name": "web",
         "EndpointID": "e",
@@ -271,11 +276,12 @@ def test_a_port_is_taken_on_its_address_and_an_address_may_be_all(here, there, t
     ports, port = Ports(), {"HostPort": "8080"}
     other = serving()
     other.ports = ports.publish(serving(port | there), [])
-    if not taken:
-        return ports.publish(serving(port | here), [other])
-    with pytest.raises(PortTaken, match=r":8080\Z"):
-        ports.publish(serving(port | here), [other])
-    return None
+    asked = serving(port | here)
+    if taken:
+        with pytest.raises(PortTaken, match=r":8080\Z"):
+            ports.publish(asked, [other])
+    else:
+        assert ports.publish(asked, [other])["80/tcp"] == [port | here]
 
 
 def test_a_port_of_another_protocol_is_another_port():

@@ -54,7 +54,8 @@ def test_a_name_without_a_tag_means_latest(name, full):
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("BAD", ": repository name must be lowercase"), ("a b", ""), ("", "")]
+    ("name", "why"),
+    [("BAD", ": repository name must be lowercase"), ("a b", ""), ("", "")],
 )
 def test_a_name_that_is_none_is_refused(name, why):
     assert refusal(full_name, name) == (400, f"invalid reference format{why}")
@@ -217,7 +218,12 @@ def test_of_two_names_one_is_taken_off_and_the_image_stays():
         {"Untagged": "busybox:latest"},
         {"Deleted": BUSYBOX},
     ]
-    names = [("tag", "mine:1"), ("untag", BUSYBOX), ("untag", BUSYBOX), ("delete", BUSYBOX)]
+    names = [
+        ("tag", "mine:1"),
+        ("untag", BUSYBOX),
+        ("untag", BUSYBOX),
+        ("delete", BUSYBOX),
+    ]
     assert told(engine) == names
 
 

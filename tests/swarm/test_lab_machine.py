@@ -86,7 +86,10 @@ def test_null_is_an_empty_object_and_an_empty_list():
 def test_an_unknown_filter_is_refused():
     with pytest.raises(DaemonError) as caught:
         check_filters({"label": [], "colour": ["red"]}, ["label"])
-    assert (caught.value.status, caught.value.message) == (400, "Invalid filter 'colour'")
+    assert (caught.value.status, caught.value.message) == (
+        400,
+        "Invalid filter 'colour'",
+    )
 
 
 def test_of_the_values_of_a_filter_one_has_to_match():

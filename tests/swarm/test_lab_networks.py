@@ -48,7 +48,11 @@ def test_a_new_network_has_addresses_of_its_own(engine):
     first, second = engine.create_network("net-1"), engine.create_network("net-2")
     engine.remove_network("net-1")
     third = engine.create_network("net-3")
-    assert [net.prefix for net in (first, second, third)] == ["172.18", "172.19", "172.18"]
+    assert [net.prefix for net in (first, second, third)] == [
+        "172.18",
+        "172.19",
+        "172.18",
+    ]
     assert third.shown() == {
         "Name": "net-3",
         "Id": third.id,
@@ -76,7 +80,10 @@ def test_a_network_that_comes_and_goes_is_reported(engine):
     id = engine.create_network("net-1").id
     engine.remove_network("net-1")
     what = {"name": "net-1", "type": "bridge"}
-    assert told(engine) == [("network", "create", id, what), ("network", "destroy", id, what)]
+    assert told(engine) == [
+        ("network", "create", id, what),
+        ("network", "destroy", id, what),
+    ]
 
 
 def test_an_overlay_is_one_network_for_all_engines_of_a_lab(engine):
@@ -96,7 +103,12 @@ def test_an_overlay_is_one_network_for_all_engines_of_a_lab(engine):
         ("", {}, 500, "invalid name: "),
         ("bridge", {}, 403, "operation is not permitted on predefined bridge network "),
         ("net-2", {"driver": "nope"}, 404, 'plugin "nope" not found'),
-        ("net-1", {"check_duplicate": True}, 409, "network with name net-1 already exists"),
+        (
+            "net-1",
+            {"check_duplicate": True},
+            409,
+            "network with name net-1 already exists",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(engine, name, options, status, message):
@@ -153,7 +165,10 @@ def test_containers_get_the_first_addresses_that_are_free():
 
 
 def test_a_network_of_the_machine_gives_no_addresses():
-    assert Net("0", "host", "host").attach("a", "e") == {"NetworkID": "0", "EndpointID": "e"}
+    assert Net("0", "host", "host").attach("a", "e") == {
+        "NetworkID": "0",
+        "EndpointID": "e",
+    }
 
 
 def test_a_volume_is_made_once_and_reported_each_time(engine):

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.swarm.placing import asking, few, passing, run
+from tests.swarm.placing import asking, few, in_cluster, passing, run
 from walkthroughs.swarm.cluster import ClusterError
 from walkthroughs.swarm.engine_api import EngineError
 from walkthroughs.swarm.lab_images import Image
@@ -34,23 +34,6 @@ async def create(cluster, config=None, name=""):
     return await cluster.create_container(config or asking(), name, {})
 
 
-def in_cluster(*names, **options):
-    """Run a test on a cluster of these engines."""
-
-    def decorate(test):
-        async def main():
-            async with few(*names, **options) as cluster:
-                await test(cluster)
-
-        def run_it():
-            run(main())
-
-        run_it.__name__, run_it.__doc__ = test.__name__, test.__doc__
-        return run_it
-
-    return decorate
-
-
 # The whole path
 
 
@@ -65,17 +48,18 @@ async def test_a_created_container_is_known_at_once(cluster):
 
 
 @in_cluster("node-1")
-async def test_a_create_is_one_question_about_the_image_and_three_calls(cluster):
+async def test_a_create_is_a_question_about_the_image_and_three_calls(cluster):
     exchanges = cluster.lab.network.exchanges
     before = len(exchanges)
     container = await create(cluster)
-    said = [(each.method, each.path, each.status) for each in exchanges[before:]]
-    assert said[:4] == [
+    said = {(each.method, each.path, each.status) for each in exchanges[before:]}
+    # The engine's own event has the last two asked once more, if it is quick.
+    assert said == {
         ("GET", "/v1.40/distribution/busybox:latest/json", 500),
         ("POST", "/v1.40/containers/create", 201),
         ("GET", "/v1.40/containers/json", 200),
         ("GET", f"/v1.40/containers/{container.id}/json", 200),
-    ]
+    }
 
 
 @in_cluster("node-1")

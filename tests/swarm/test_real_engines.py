@@ -12,6 +12,7 @@ import tarfile
 import time
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from functools import wraps
+from urllib.parse import quote
 
 import pytest
 
@@ -100,11 +101,14 @@ async def managed(engines, *arguments, **options):
         yield cluster
 
 
-def asked(*env, image=IMAGE, **host):
-    """Return a request for a container that sleeps, in no network unless one is named."""
+def sleeper(*env, image=IMAGE, **host):
+    """Return the body of a request for a container in no network, unless one is named."""
     host = {"NetworkMode": "none", **host}
-    body = {"Image": image, "Cmd": ["sleep", "1000"], "Env": [*env], "HostConfig": host}
-    return ContainerConfig.build(body)
+    return {"Image": image, "Cmd": ["sleep", "1000"], "Env": [*env], "HostConfig": host}
+
+
+def asked(*env, **options):
+    return ContainerConfig.build(sleeper(*env, **options))
 
 
 async def create(cluster, name, *env, **options):
@@ -154,9 +158,9 @@ def stray(engine, name, *options):
     engine.cli("run", "-d", "--network=none", f"--name={name}", *options, IMAGE, "sleep", "1000")
 
 
-def there(engine):
+def there(engine, **query):
     """Return the names of the containers on an engine, as itself tells them."""
-    found = engine.ask("GET", "/containers/json", all=1)
+    found = engine.ask("GET", "/containers/json", **query or {"all": 1})
     return sorted(each["Names"][0].lstrip("/") for each in found)
 
 
@@ -927,8 +931,8 @@ async def test_an_engine_that_is_cut_off_loses_what_may_move_and_its_twins_when_
         assert await chosen(cluster, near) == {"node-2", "node-3"}
 
         engines[0].gate.mend()
-        await until(lambda: there(engines[0]) == ["stays"])
-        await until(lambda: states(cluster)["node-1"] == State.HEALTHY)
+        await until(lambda: there(engines[0]) == ["stays"] and cluster.container("web"))
+        assert states(cluster)["node-1"] == State.HEALTHY
         assert where(cluster)["stays"] == "node-1"
         assert cluster.container("web").id == web.id
         assert running(cluster, "web")
@@ -1078,14 +1082,27 @@ class Original:
             connection.request(method, path, text, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             said = answer.read().decode()
-        return json.loads(said) if answer.status < 400 else said.removesuffix("\n")
+        if answer.status >= 400:
+            return said.removesuffix("\n")
+        return json.loads(said or "null")
 
-    def create(self, name, body):
+    def create(self, name, body, start):
         """Return the engine of a new container, or why there is none."""
         made = self.ask("POST", f"/containers/create?name={name}", body)
         if isinstance(made, str):
             return made
+        if start:
+            self.ask("POST", f"/containers/{made['Id']}/start")
         return self.ask("GET", f"/containers/{made['Id']}/json")["Node"]["Name"]
+
+    def found(self, name):
+        """Return what a name leads to: a container, a network, a volume, whether an image."""
+        kinds = (("containers/{}/json", "Id"), ("networks/{}", "Id"), ("volumes/{}", "Mountpoint"))
+        answers = [(self.ask("GET", "/" + path.format(quote(name))), key) for path, key in kinds]
+        image = self.ask("GET", f"/images/{quote(name)}/json")
+        said = [None if isinstance(answer, str) else answer[key] for answer, key in answers]
+        # An engine says it otherwise, which may not know the image by this name.
+        return *said, image != f"No such image: {name}"
 
     def info(self):
         # The first pair is the manager's role.
@@ -1093,12 +1110,12 @@ class Original:
 
 
 @contextmanager
-def original(url, strategy):
+def original(url, strategy, *options):
     if not (program := os.environ.get("REF_SWARM")):
         pytest.skip("REF_SWARM names no binary of the original")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-    line = [program, "manage", "-H", f"tcp://{address}", "--strategy", strategy, url]
+    line = [program, "manage", "-H", f"tcp://{address}", "--strategy", strategy, *options, url]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield Original(address)
@@ -1131,35 +1148,6 @@ class InTheOrderOf:
         return self.strategy.rank_and_sort(config, first)
 
 
-def requests(seed):
-    """Yield forty pairs of a name and a body, of which many cannot be granted."""
-    chance = random.Random(seed)
-
-    def maybe(part, *choices):
-        return [chance.choice(choices)] if chance.random() < part else []
-
-    for number in range(40):
-        env = maybe(0.3, *(f"constraint:{each}" for each in CONSTRAINTS))
-        env += maybe(0.1, *(f"constraint:{each}" for each in CONSTRAINTS))
-        env += maybe(0.3, *(f"affinity:{each}" for each in AFFINITIES))
-        env += maybe(0.1, "whitelist:node==node-1|node-2", "whitelist:x==node-3")
-        env += maybe(0.1, MOVE, "reschedule:off", "reschedule:now")
-        env += maybe(0.1, MOVE)
-        host = {"NetworkMode": "none", "Memory": chance.choice([0, 0, 1, 2, 5, 30]) * GIB}
-        host["CpuShares"] = chance.choice([0, 0, 0, 0, 1, 2])
-        for port in maybe(0.3, "8080", "8081"):
-            host |= published(port, chance.choice(["", "127.0.0.1", "127.0.0.2"]))
-        for earlier in maybe(0.1, "web-1", "web-2", "nobody"):
-            host["VolumesFrom"] = [earlier]
-        for earlier in maybe(0.1, "web-1", "web-3", "nobody"):
-            host["NetworkMode"] = f"container:{earlier}"
-        body = {"Image": IMAGE, "Cmd": ["true"], "Env": env, "HostConfig": host}
-        body["Labels"] = {"tier": chance.choice(["web", "db"])}
-        body |= {"Image": "not/known"} if chance.random() < 0.05 else {}
-        name = f"web-{number}"
-        yield chance.choice([name, name, name, name, name, name, "", "web-1", "x"]), body
-
-
 CONSTRAINTS = (
     *("storage==ssd", "storage==disk", "storage!=ssd", "storage==~tape", "storage==tape"),
     *("node==node-2", "node!=node-1", "node==~node-3", "node==/node-[12]/", "node==n*3"),
@@ -1170,39 +1158,210 @@ AFFINITIES = (
     *("tier==web", "tier!=db", "tier!=~web", "image==busybox", "image!=busybox", "image==~none"),
     *("tier==/^d/", "colour==blue", "colour!=blue", "tier=~web"),
 )
+OTHERS = ("whitelist:node==node-1|node-2", "whitelist:xy==node-3", MOVE, "reschedule:now")
 
 
-def known_of(info):
+def requests(seed):
+    """Return forty triples of a name, a body and whether to start; many cannot be granted."""
+    chance = random.Random(seed)
+
+    def maybe(part, *choices):
+        return [chance.choice(choices)] if chance.random() < part else []
+
+    def request(number):
+        env = maybe(0.2, *(f"constraint:{each}" for each in CONSTRAINTS))
+        env += maybe(0.1, *(f"constraint:{each}" for each in CONSTRAINTS))
+        env += maybe(0.2, *(f"affinity:{each}" for each in AFFINITIES))
+        env += maybe(0.1, *OTHERS) + maybe(0.1, *OTHERS) + ["COLOUR=blue"]
+        host = {"Memory": chance.choice([0, 0, 0, 1, 2, 5, 30]) * GIB}
+        host["CpuShares"] = int(chance.random() < 0.1)
+        host["NetworkMode"] = "none"
+        for mode in maybe(0.2, "host", "mesh", "node-2/mesh", "container:web-3", "container:no"):
+            host["NetworkMode"] = mode
+        for port in maybe(0.2, "8080", "8081"):
+            host |= published(port, chance.choice(["", "127.0.0.1", "127.0.0.2"]))
+        for earlier in maybe(0.1, "web-1", "web-2:ro", "nobody"):
+            host["VolumesFrom"] = [earlier]
+        image = chance.choice([IMAGE] * 19 + ["not/known"])
+        body = {"Image": image, "Cmd": ["sleep", "1000"], "Env": env, "HostConfig": host}
+        body["Labels"] = {"tier": chance.choice(["web", "db"])}
+        name = chance.choice([f"web-{number}"] * 12 + ["", "web-1", "x"])
+        return name, body, host["NetworkMode"] == "none" and chance.random() < 0.1
+
+    return [request(number) for number in range(40)]
+
+
+async def answer(cluster, name, body, start):
+    """Return the engine of a new container, or why there is none, as an API does."""
+    try:
+        config = ContainerConfig.build(body)
+        config.validate()
+        container = await cluster.create_container(config, name, {})
+    except (ClusterError, ValueError) as error:
+        return str(error)
+    if start:
+        await cluster.start_container(container)
+    return container.engine.name
+
+
+def prepare(engines):
+    for engine in engines:
+        engine.renew()
+    engines[1].cli("network", "create", "mesh")
+
+
+def timeless(info):
     """Return the lines of `info` that are not about the moment."""
     return [pair for pair in info if pair[0] != "  └ UpdatedAt"]
+
+
+def given(engine):
+    """Return what an engine was asked to make, container by container."""
+    found = []
+    for each in engine.ask("GET", "/containers/json", all=1):
+        inspected = engine.ask("GET", f"/containers/{each['Id']}/json")
+        config, host = inspected["Config"], inspected["HostConfig"]
+        # What an id is, or made of an id.
+        del config["Labels"][f"{NAMESPACE}.id"], config["Hostname"]
+        host["NetworkMode"] = host["NetworkMode"].partition(":")[0]
+        found.append((config, host))
+    return sorted(found, key=repr)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("strategy", ["spread", "binpack"])
 @on_a_loop
 async def test_the_original_places_and_refuses_the_same(engines, strategy, seed):
-    sequence = [*requests(seed)]
-    with original(listed(engines), strategy) as swarm:
+    # Nobody is at the last address.
+    url = f"{listed(engines)},127.0.0.1:1"
+    prepare(engines)
+    with original(url, strategy) as swarm:
         await knows(swarm, 3)
-        theirs = [swarm.create(*each) for each in sequence]
-        their_info = known_of(swarm.info())
-    for engine in engines:
-        engine.renew()
-    taste = InTheOrderOf(strategy)
-    ours = []
-    async with managed(engines, taste) as cluster:
-        for (name, body), taste.wanted in zip(sequence, theirs, strict=True):
-            ours.append(await answer(cluster, name, body))
-        our_info = known_of(cluster.info())
+        theirs = [swarm.create(*each) for each in requests(seed)]
+        their_info = timeless(swarm.info())
+    they_gave = [*map(given, engines)]
+
+    prepare(engines)
+    ours, taste = [], InTheOrderOf(strategy)
+    async with manager(url, taste) as cluster:
+        await until(lambda: len(cluster.engines) == 3)
+        for each, taste.wanted in zip(requests(seed), theirs, strict=True):
+            ours.append(await answer(cluster, *each))
+        our_info = timeless(cluster.info())
     assert ours == theirs
     assert our_info == their_info
+    assert [*map(given, engines)] == they_gave
 
 
-async def answer(cluster, name, body):
-    """Return the engine of a new container, or why there is none, as an API does."""
-    try:
-        config = ContainerConfig.build(body)
-        config.validate()
-        return (await cluster.create_container(config, name, {})).engine.name
-    except (ClusterError, ValueError) as error:
-        return str(error)
+NEAR = "constraint:node==~node-1"
+INTERVALS = ("--engine-refresh-min-interval=1s", "--engine-refresh-max-interval=1s")
+MOVABLE = {"runs", "idle", "soft"}
+
+
+def before_the_loss():
+    """Return triples of a name, a body and whether to start, most for the first engine."""
+    return [
+        (name, sleeper(*env), name != "idle")
+        for name, *env in [
+            ("runs", NEAR, MOVE),
+            ("idle", NEAR, MOVE),
+            ("soft", "constraint:storage==~ssd", MOVE),
+            ("ssd", "constraint:storage==ssd", MOVE),
+            ("pinned", "constraint:node==node-1", MOVE),
+            ("off", NEAR, "reschedule:off"),
+            ("stays", NEAR),
+            ("other", "constraint:node==node-2", MOVE),
+        ]
+    ]
+
+
+def kept(engines):
+    """Return what is on the first engine and what elsewhere, with its state."""
+    found = [
+        {(each["Names"][0], each["State"]) for each in engine.ask("GET", "/containers/json", all=1)}
+        for engine in engines
+    ]
+    return found[0], set.union(*found[1:])
+
+
+async def lose(engines, how, info):
+    """Lose the first engine and find it again; return what is seen of that."""
+    lost, *others = engines
+    await asyncio.to_thread({"cut": lost.gate.cut, "stop": lost.stop, "kill": lost.kill}[how])
+
+    def moved():
+        names = {name for each in others for name in there(each)}
+        ran = {name for each in others for name in there(each, all=0)}
+        return names >= MOVABLE and (how == "stop" or ran >= MOVABLE - {"idle"})
+
+    await until(moved)
+    lines = timeless(info())
+    first = lines[lines.index((" node-1", lost.address)) :]
+    await asyncio.to_thread(lost.start)
+    await until(lambda: not MOVABLE & {*there(lost)})
+    return first[: first.index((" node-2", others[0].address))], *kept(engines)
+
+
+@pytest.mark.parametrize("how", ["cut", "stop", "kill"])
+@on_a_loop
+async def test_the_original_loses_and_finds_an_engine_the_same(engines, how):
+    with original(listed(engines), "spread", *INTERVALS) as swarm:
+        await knows(swarm, 3)
+        granted = [swarm.create(*each) for each in before_the_loss()]
+        assert set(granted) <= ANY
+        theirs = await lose(engines, how, swarm.info)
+    for engine in engines:
+        engine.renew()
+    async with managed(engines, options=EngineOptions(1, 1)) as cluster:
+        for each in before_the_loss():
+            await answer(cluster, *each)
+        assert await lose(engines, how, cluster.info) == theirs
+
+
+@on_a_loop
+async def test_the_original_finds_the_same_by_every_id_and_name(engines):
+    for engine in engines[:2]:
+        engine.cli("create", "--name=web", "--network=none", IMAGE)
+        engine.cli("network", "create", "mesh")
+        engine.cli("volume", "create", "data")
+    engines[2].cli("network", "create", "own")
+    engines[2].cli("volume", "create", "own")
+    engines[1].cli("tag", IMAGE, "127.0.0.1:5000/some/tool:1")
+    with original(listed(engines), "spread") as swarm:
+        await knows(swarm, 3)
+        swarm.create("shop", sleeper("constraint:node==node-3"), False)
+        async with managed(engines) as cluster:
+            shop, network = cluster.container("shop"), cluster.networks().get("own")
+            image = cluster.image(IMAGE)
+            names = ["web", "shop", "sho", "mesh", "own", "ow", "none", "data", "nothing"]
+            places = ["node-1", "node-2", "node-3", "node-4", *cluster.engines]
+            names += [f"{place}/{name}" for place in places for name in names[:9]]
+            names += [part for each in (shop.id, shop.swarm_id, network.id) for part in cut(each)]
+            names += ["busybox", IMAGE, "busybox:1", "busy", "127.0.0.1:5000/some/tool"]
+            names += [
+                "127.0.0.1:5000/some/tool:1",
+                "tool",
+                "some/tool",
+                *cut(image.id),
+                *cut(image.id[7:]),
+            ]
+            ours = [found(cluster, name) for name in names]
+        theirs = [swarm.found(name) for name in names]
+    assert dict(zip(names, ours, strict=True)) == dict(zip(names, theirs, strict=True))
+
+
+def cut(text):
+    """Return a text and some of its beginnings."""
+    return [text[:length] for length in (2, 3, 5, 11, 12, 13, 63, 64, 100)]
+
+
+def found(cluster, name):
+    """Return what a name leads to: a container, a network, a volume, whether an image."""
+    container, network = cluster.container(name), cluster.networks().get(name)
+    volume = cluster.volumes().get(name)
+    return (
+        container and container.id,
+        network and network.id,
+        volume and volume.raw["Mountpoint"],
+        bool(cluster.image(name)),
+    )

@@ -289,15 +289,14 @@ def test_what_a_pattern_remembers_is_bounded():
         text = "".join(chance.choices("ab", k=500))
         assert regexp.search(text) is (text[-15] == "a")
         remembered.append(held(regexp))
-    assert ROOM * 0.9 < max(remembered) <= ROOM + len("a[]b$") * 15
-    assert remembered != sorted(remembered)
+    assert ROOM * 0.9 < max(remembered) < ROOM * 1.1
 
 
 def test_a_text_of_many_characters_is_forgotten_too():
     regexp = Regexp("x")
     for char in map(chr, range(0x100, 0x10100)):
         regexp.search(char)
-    assert held(regexp) < 0x10000 - ROOM + 10
+    assert held(regexp) <= ROOM
 
 
 def test_what_is_not_assigned_is_of_no_category():

@@ -17,8 +17,11 @@ from random import Random
 from walkthroughs.swarm.world import Clock
 
 VALIDATION_LIMIT = 4 * 3600.0
+"""Seconds after which a pending engine is tried again, however often that failed."""
 MIN_FAILURE_BACKOFF = 30.0
+"""Seconds that it is left alone at least."""
 MAX_BACKOFF_FACTOR = 1000
+"""By how much the wait for a refresh may grow."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,6 @@ class Health:
         self.state = State.PENDING
         self.failures = 0
         """Requests in a row that found nobody."""
-        self.error = ""
         self._note("")
 
     def _note(self, error: str) -> None:
@@ -65,8 +67,7 @@ class Health:
         """Note an answer; tell whether the engine came back to life with it."""
         self._note("")
         self.failures = 0
-        back = self.state is State.UNHEALTHY
-        if back:
+        if back := self.state is State.UNHEALTHY:
             self.state = State.HEALTHY
         return back
 
@@ -74,10 +75,8 @@ class Health:
         """Note a request that found nobody; tell whether it was one too many."""
         self._note(error)
         self.failures += 1
-        lost = (
-            self.state is State.HEALTHY and self.failures >= self.options.failure_retry
-        )
-        if lost:
+        enough = self.failures >= self.options.failure_retry
+        if lost := enough and self.state is State.HEALTHY:
             self.state = State.UNHEALTHY
         return lost
 
@@ -102,7 +101,7 @@ class Health:
         if self.state is not State.PENDING:
             return False
         idle = self.clock.monotonic() - self._updated
-        # Beyond 2**14 seconds the limit is reached, and the power need not be.
+        # 2**14 is more than the limit, and 2.0**1024 would be no number.
         patience = 2.0 ** min(self.failures, 14) + MIN_FAILURE_BACKOFF
         return idle > min(patience, VALIDATION_LIMIT)
 
@@ -114,5 +113,5 @@ class Health:
         low = self.options.refresh_min_interval
         high = self.options.refresh_max_interval
         beyond = max(0, self.failures - self.options.failure_retry)
-        spread = random.random() * max(0.0, high - low)
-        return low * (1 + min(beyond, MAX_BACKOFF_FACTOR)) + spread
+        jitter = random.random() * max(0.0, high - low)
+        return low * (1 + min(beyond, MAX_BACKOFF_FACTOR)) + jitter

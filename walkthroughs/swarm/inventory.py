@@ -2,18 +2,22 @@
 
 | upstream, methods of `Engine`             | here, methods of `Inventory`        |
 |-------------------------------------------|-------------------------------------|
+| `AddContainer`, `removeContainer`         | `put`, `drop`                       |
+| `UsedCpus`, `UsedMemory`                  | `used_cpus`, `used_memory`          |
 | `RefreshContainers`                       | `refresh_containers`                |
 | `refreshContainer`, `updateContainer`     | `refresh_container`                 |
 | `RefreshImages`, `refreshNetwork`, ...    | `refresh_images`, ...               |
 | `UpdateNetworkContainers`                 | `attach`                            |
-| `UsedCpus`, `UsedMemory`                  | `used_cpus`, `used_memory`          |
-| `AddContainer`, `removeContainer`         | `put`, `drop`                       |
+
+A refresh is **soft** when it asks for a list, and **full** when it inspects each
+container, too. What an engine says so that nobody understands it changes nothing.
 """
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from walkthroughs.swarm.cluster import Container, Image, Network, Volume
 from walkthroughs.swarm.config import JSON, ContainerConfig
@@ -23,35 +27,37 @@ from walkthroughs.swarm.golang import quote, shift_time
 if TYPE_CHECKING:
     from walkthroughs.swarm.engine import Engine
 
+T = TypeVar("T")
+
 
 @contextmanager
 def understood(what: str) -> Generator[None, None, None]:
     """Raise `EngineError` where an answer is JSON and not what it should be."""
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        said = f"{type(error).__name__}: {error}"
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        said = f"{type(e).__name__}: {e}"
         raise EngineError(f"unexpected answer about {what} ({said})") from None
 
 
 def rows(answer: Any) -> list[JSON]:
     """Return a list of objects; Go says null for an empty one."""
-    if not isinstance(answer or [], list):
+    if not isinstance(answer, list | None):
         raise TypeError("not a list")
-    return answer or []
+    return cast("list[JSON] | None", answer) or []
 
 
 class Inventory:
     """Containers, images, networks and volumes of an engine, as last heard of.
 
-    Sums are kept, not computed: to place a container costs the same on an engine
-    that has ten and on one that has ten thousand.
+    Sums are kept, not computed: a change costs the same among ten containers and
+    among ten thousand, and a look at a sum costs nothing.
     """
 
     def __init__(self, engine: "Engine") -> None:
         self.engine = engine
         self.revision = 0
-        """Another number after each change."""
+        """Grows with each change of what a placement looks at."""
         self.containers: dict[str, Container] = {}
         self.names: dict[str, str] = {}
         """The id of the container that has a name, which begins with a slash."""
@@ -60,6 +66,10 @@ class Inventory:
         self.images: list[Image] = []
         self.networks: dict[str, Network] = {}
         self.volumes: dict[str, Volume] = {}
+        self._questions = count(1)
+        self._asked: dict[str, tuple[int, int]] = {}
+        """The questions that told of a container: a list, an inspection."""
+        self._images_asked = 0
 
     def put(self, container: Container) -> None:
         """Know a container, in its newest state."""
@@ -72,6 +82,7 @@ class Inventory:
     def drop(self, container_id: str) -> None:
         """Know it no more."""
         self.revision += 1
+        self._asked.pop(container_id, None)
         if not (container := self.containers.pop(container_id, None)):
             return
         for name in container.names:
@@ -86,53 +97,81 @@ class Inventory:
         return any(each.swarm_id == swarm_id for each in self.containers.values())
 
     async def refresh_containers(self, full: bool) -> None:
-        """Ask which containers there are; `full` asks for all about each, too."""
-        before = dict(self.containers)
+        """Ask which containers there are; what is wrong with one concerns it alone."""
+        asked, before = next(self._questions), list(self.containers)
         found = await self.engine.look("/containers/json", {"all": "1"})
         with understood("containers"):
             listed = {str(each["Id"]): each for each in rows(found)}
-        for raw in listed.values():
-            await self._update(raw, before, full)
         # Whoever has come since the question was asked is not gone.
-        for container_id in before.keys() - listed.keys():
+        for container_id in before:
+            if container_id not in listed:
+                self.drop(container_id)
+        for container_id, raw in listed.items():
+            try:
+                await self._update(raw, asked, full)
+            except EngineError as error:
+                which = f"container {quote(container_id)}"
+                self.engine.log_error(f"Unable to update state of {which}: {error}")
+
+    async def refresh_container(self, container_id: str, full: bool) -> None:
+        """Ask for one container; raise `EngineError`."""
+        asked = next(self._questions)
+        query = {"all": "1", "filters": json.dumps({"id": [container_id]})}
+        found = await self.engine.look("/containers/json", query)
+        with understood("a container"):
+            raw = [each for each in rows(found) if each["Id"] == container_id]
+        if raw:
+            await self._update(raw[0], asked, full)
+        else:
             self.drop(container_id)
 
-    async def _update(
-        self, raw: JSON, before: dict[str, Container], full: bool
-    ) -> None:
-        """Learn what one item of a list says; whatever is wrong concerns it alone."""
-        known = before.get(raw["Id"])
-        # Engines do not always tell when a restart has ended.
-        full = full or not known or known.restarting
-        try:
-            container = await self._read(raw, None if full else known)
-        except EngineError as error:
-            # A 404 is a container that was removed after the list was made.
-            if error.status != 404:
-                which = f"container {quote(raw['Id'])}"
-                self.engine.log_error(f"Unable to update state of {which}: {error}")
-            return
-        # An event may have brought a newer state while the engine was asked.
-        if full or self.containers.get(container.id) is known:
-            self.put(container)
-
-    async def _read(self, raw: JSON, known: Container | None) -> Container:
-        """Return a container as an item of a list tells; ask for what is not known."""
-        if known:
-            with understood("a container"):
-                raw = self._in_our_time(raw)
-                return Container(self.engine, known.config, raw, known.info)
-        info = await self.engine.look(f"/containers/{raw['Id']}/json")
+    async def _update(self, raw: JSON, asked: int, full: bool) -> None:
+        """Learn what an item of a list says; inspect a container that is new."""
         with understood("a container"):
-            raw, delta = self._in_our_time(raw), self.engine.delta
-            state = dict(info["State"])
-            for event in "StartedAt", "FinishedAt":
-                state[event] = shift_time(state[event], delta)
-            info = {**info, "State": state}
-            return Container(self.engine, self._config(info), raw, info)
+            raw = self._item(raw)
+        known = self.containers.get(raw["Id"])
+        info: JSON = {}
+        inspected = 0
+        # Engines do not always tell when a restart has ended.
+        if full or not known or known.restarting:
+            inspected = next(self._questions)
+            found = await self._look_for(f"/containers/{raw['Id']}/json")
+            if not found or (known and raw["Id"] not in self.containers):
+                # It was removed meanwhile.
+                self.drop(raw["Id"])
+                return
+            with understood("a container"):
+                info = self._info(found)
+        with understood("a container"):
+            self._learn(raw, asked, info, inspected)
 
-    def _in_our_time(self, raw: JSON) -> JSON:
-        return {**raw, "Created": int(raw["Created"] + self.engine.delta)}
+    def _learn(self, raw: JSON, asked: int, info: JSON, inspected: int) -> None:
+        """Keep, of what is known and what was heard, what was asked for later."""
+        if known := self.containers.get(raw["Id"]):
+            listed_at, inspected_at = self._asked.get(known.id, (0, 0))
+            if listed_at > asked:
+                raw, asked = known.raw, listed_at
+            if inspected_at >= inspected:
+                info, inspected = known.info, inspected_at
+        config = known.config if known and info is known.info else self._config(info)
+        self.put(Container(self.engine, config, raw, info))
+        self._asked[raw["Id"]] = asked, inspected
+
+    def _item(self, raw: JSON) -> JSON:
+        """Return an item of a list of containers, by our clock."""
+        return raw | {
+            "Id": str(raw["Id"]),
+            "Names": [*map(str, raw.get("Names") or [])],
+            "Labels": dict(raw.get("Labels") or {}),
+            "Created": int(raw["Created"] + self.engine.delta),
+        }
+
+    def _info(self, found: JSON) -> JSON:
+        """Return an inspection, by our clock."""
+        state: JSON = dict(found["State"])
+        for moment in "StartedAt", "FinishedAt":
+            state[moment] = shift_time(state[moment], self.engine.delta)
+        return {**found, "State": state}
 
     def _config(self, info: JSON) -> ContainerConfig:
         """Return what would create a container anew, on whatever engine."""
@@ -143,94 +182,111 @@ class Inventory:
             | {"NetworkingConfig": {"EndpointsConfig": networks}}
         )
         # Shares are of 1024, and worth more on a bigger machine.
-        config.host["CpuShares"] = config.cpus * self.engine.cpus // 1024
+        config.host["CpuShares"] = int(config.cpus) * self.engine.cpus // 1024
+        config.host["Memory"] = int(config.memory)
         return config
 
-    async def refresh_container(self, container_id: str, full: bool) -> None:
-        """Ask for one container."""
-        query = {"all": "1", "filters": json.dumps({"id": [container_id]})}
-        found = await self.engine.look("/containers/json", query)
-        with understood("a container"):
-            raw = [each for each in rows(found) if each["Id"] == container_id]
-        known = self.containers.get(container_id)
-        if raw:
-            await self._update(raw[0], {container_id: known} if known else {}, full)
-        else:
-            self.drop(container_id)
-
     async def refresh_images(self) -> None:
+        asked = next(self._questions)
         found = await self.engine.look("/images/json", {"all": "1"})
         with understood("images"):
-            self.images = [Image(self.engine, each) for each in rows(found)]
-        self.revision += 1
+            images = [Image(self.engine, each) for each in rows(found)]
+        if asked > self._images_asked:
+            self.images, self._images_asked = images, asked
+            self.revision += 1
 
     async def refresh_networks(self) -> None:
+        before = dict(self.networks)
         found = await self.engine.look("/networks")
         with understood("networks"):
-            networks = [Network(self.engine, each) for each in rows(found)]
-            self.networks = {network.id: network for network in networks}
+            listed = [Network(self.engine, each) for each in rows(found)]
+            renew(self.networks, before, {each.id: each for each in listed})
+
+    async def refresh_volumes(self) -> None:
+        before = dict(self.volumes)
+        found = await self.engine.look("/volumes")
+        with understood("volumes"):
+            listed = [Volume(self.engine, each) for each in rows(found["Volumes"])]
+            renew(self.volumes, before, {each.name: each for each in listed})
 
     async def refresh_network(self, network_id: str) -> None:
         """Ask for one network."""
-        raw = await self._look_for(f"/networks/{escape(network_id)}")
-        if raw is None:
-            self.networks.pop(network_id, None)
-            return
-        with understood("a network"):
-            network = Network(self.engine, raw)
-            self.networks[network.id] = network
-
-    async def refresh_volumes(self) -> None:
-        found = await self.engine.look("/volumes")
-        with understood("volumes"):
-            volumes = [Volume(self.engine, each) for each in rows(found["Volumes"])]
-            self.volumes = {volume.name: volume for volume in volumes}
+        path = f"/networks/{escape(network_id)}"
+        await self._refresh_one(self.networks, network_id, path, Network)
 
     async def refresh_volume(self, name: str) -> None:
         """Ask for one volume."""
-        raw = await self._look_for(f"/volumes/{escape(name)}")
-        if raw is None:
-            self.volumes.pop(name, None)
+        await self._refresh_one(self.volumes, name, f"/volumes/{escape(name)}", Volume)
+
+    async def _refresh_one(
+        self,
+        known: dict[str, T],
+        key: str,
+        path: str,
+        make: Callable[["Engine", JSON], T],
+    ) -> None:
+        found = await self._look_for(path)
+        if not found:
+            known.pop(key, None)
             return
-        with understood("a volume"):
-            volume = Volume(self.engine, raw)
-            self.volumes[volume.name] = volume
+        with understood(path):
+            known[key] = make(self.engine, found)
 
     async def _look_for(self, path: str) -> JSON | None:
         """Return one thing, None for one that is gone."""
         try:
-            return await self.engine.look(path)
+            found = await self.engine.look(path)
         except EngineError as error:
-            if error.status == 404:
-                return None
-            raise
+            if error.status != 404:
+                raise
+            return None
+        with understood(path):
+            if not found:
+                raise ValueError("nothing")
+            return dict(found)
 
     def attach(self) -> None:
         """Note at each network who is attached, which lists of networks leave out."""
-        ends: dict[str, JSON] = {}
+        attached: dict[str, dict[str, JSON]] = {}
         for container in self.containers.values():
             with suppress(EngineError), understood("endpoints"):
-                for end in endpoints(container):
-                    ends.setdefault(end["NetworkID"], {})[container.id] = {
-                        "Name": container.names[0].lstrip("/"),
-                        "EndpointID": end["EndpointID"],
-                        "MacAddress": end["MacAddress"],
-                        "IPv4Address": subnet(end, "IPAddress", "IPPrefixLen"),
-                        "IPv6Address": subnet(
-                            end, "GlobalIPv6Address", "GlobalIPv6PrefixLen"
-                        ),
-                    }
-        for network_id, attached in ends.items():
+                for network_id, end in endpoints(container):
+                    attached.setdefault(network_id, {})[container.id] = end
+        for network_id, ends in attached.items():
             if network := self.networks.get(network_id):
-                raw = {**network.raw, "Containers": network.containers | attached}
-                self.networks[network_id] = Network(self.engine, raw)
+                self.networks[network_id] = network.attach(network.containers | ends)
 
 
-def endpoints(container: Container) -> list[JSON]:
-    """Return where a container is attached."""
+def renew(known: dict[str, T], before: dict[str, T], listed: dict[str, T]) -> None:
+    """Take over a list, but for what has changed since it was asked for."""
+    for key in before | listed:
+        if known.get(key) is not before.get(key):
+            continue
+        if key in listed:
+            known[key] = listed[key]
+        else:
+            del known[key]
+
+
+def endpoints(container: Container) -> Iterator[tuple[str, JSON]]:
+    """Yield the id of each network that a container is on, and its endpoint there."""
     settings: JSON = container.raw.get("NetworkSettings") or {}
     networks: dict[str, JSON] = settings.get("Networks") or {}
-    return [end for end in networks.values() if end["NetworkID"]]
+    for end in networks.values():
+        if end["NetworkID"]:
+            yield (
+                end["NetworkID"],
+                {
+                    # The list has the names that links give, too.
+                    "Name": container.info["Name"].lstrip("/"),
+                    "EndpointID": end["EndpointID"],
+                    "MacAddress": end["MacAddress"],
+                    "IPv4Address": subnet(end, "IPAddress", "IPPrefixLen"),
+                    "IPv6Address": subnet(
+                        end, "GlobalIPv6Address", "GlobalIPv6PrefixLen"
+                    ),
+                },
+            )
 
 
 def subnet(end: JSON, address: str, length: str) -> str:

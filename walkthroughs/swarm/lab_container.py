@@ -269,7 +269,7 @@ def signal_number(name: str) -> int:
     known = "SIG" + name.upper().removeprefix("SIG")
     if known not in signal.Signals.__members__:
         raise DaemonError(400, f"Invalid signal: {name}")
-    return signal.Signals[known]
+    return signal.Signals[known].value
 
 
 class PortTaken(Exception):

@@ -194,10 +194,14 @@ class LabEngine(Images, Networks):
             mode = "ro" if each.get("ReadOnly") else ""
             self.mount(container, each.get("Source", ""), each["Target"], mode)
         for text in as_list(settings["VolumesFrom"]):
+            name, _, mode = text.partition(":")
             try:
-                container.mounts += self.container(text.partition(":")[0]).mounts
+                theirs = self.container(name).mounts
             except DaemonError as error:
                 raise DaemonError(400, error.message) from None
+            container.mounts += [
+                each | {"RW": each["RW"] and mode != "ro"} for each in theirs
+            ]
         for target in as_dict(container.config["Volumes"]):
             if all(mount["Destination"] != target for mount in container.mounts):
                 self.mount(container, "", target)

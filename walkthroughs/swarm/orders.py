@@ -3,21 +3,22 @@
 | upstream, methods of `Engine`             | here, functions                     |
 |-------------------------------------------|-------------------------------------|
 | `CreateContainer`, `StartContainer`, ...  | `create_container`, ...             |
+| `GetImagePlatforms`                       | `image_platforms`                   |
 | `Pull`, `Load`, `Import`, `BuildImage`    | `pull`, `load`, ...                 |
+| `RemoveImage`, `TagImage`                 | `remove_image`, `tag_image`         |
 | `CreateNetwork`, `NetworkConnect`, ...    | `create_network`, `connect`, ...    |
 | `CreateVolume`, `RemoveVolume`            | `create_volume`, `remove_volume`    |
-| `GetImagePlatforms`                       | `image_platforms`                   |
 | `encodeAuthToBase64`                      | `encode_auth`                       |
 
 Each asks the engine, and then asks again for what has changed: whoever gave the order
-sees its effect at once.
+sees its effect at once. What is refused raises `EngineError`.
 """
 
 import base64
 import json
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TypeAlias
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias
 
 from walkthroughs.swarm.cluster import (
     Auth,
@@ -30,20 +31,13 @@ from walkthroughs.swarm.cluster import (
 from walkthroughs.swarm.config import JSON, ContainerConfig
 from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.engine_api import REQUEST_TIMEOUT, EngineError, escape
+from walkthroughs.swarm.inventory import rows, understood
 
 Progress: TypeAlias = Callable[[JSON], None]
 """Is given each line of a long answer."""
 
 ATTACH_TIMEOUT = 10.0
 """Seconds for a network to take a container in, or to let it go."""
-
-
-def encode_auth(auth: Auth) -> dict[str, str]:
-    """Return the header that tells a registry who asks."""
-    if not auth:
-        return {}
-    text = json.dumps(auth).encode()
-    return {"X-Registry-Auth": base64.urlsafe_b64encode(text).decode()}
 
 
 async def create_container(
@@ -53,13 +47,13 @@ async def create_container(
     body = for_engine(engine, config)
     query = {"name": name} if name else {}
     try:
-        made: JSON = await engine.ask("POST", "/containers/create", query, body=body)
+        made = await engine.ask("POST", "/containers/create", query, body=body)
     except EngineError as error:
         if error.status != 404:
             raise
         await pull(engine, config.image, auth, lambda line: None)
         made = await engine.ask("POST", "/containers/create", query, body=body)
-    return await look_again(engine, made)
+    return await look_again(engine, called(made, "Id"))
 
 
 def for_engine(engine: Engine, config: ContainerConfig) -> JSON:
@@ -68,16 +62,23 @@ def for_engine(engine: Engine, config: ContainerConfig) -> JSON:
     return {**config.raw, "HostConfig": {**config.host, "CpuShares": shares}}
 
 
-async def look_again(engine: Engine, made: JSON) -> Container:
-    """Return a container that the engine says it has made."""
-    container_id = str(made["Id"])
-    await engine.inventory.refresh_container(container_id, full=True)
+def called(made: Any, key: str) -> str:
+    """Return what an engine calls a thing that it says it has made."""
+    with understood("a new thing"):
+        return str(made[key])
+
+
+async def look_again(engine: Engine, container_id: str) -> Container:
+    """Return a container that has been created."""
+    with suppress(EngineError):
+        await engine.inventory.refresh_container(container_id, full=True)
     if container := engine.inventory.containers.get(container_id):
         return container
     raise EngineError("Container created but refresh didn't report it back")
 
 
 async def start_container(container: Container) -> None:
+    """Start a container; it may have run, ended and been removed since."""
     engine = container.engine
     await engine.ask("POST", f"/containers/{container.id}/start")
     await engine.inventory.refresh_container(container.id, full=True)
@@ -90,9 +91,18 @@ async def rename_container(container: Container, new_name: str) -> None:
 
 
 async def remove_container(container: Container, force: bool, volumes: bool) -> None:
+    """Remove a container, by force if it runs, with the volumes that have no name."""
     query = {"force": str(int(force)), "v": str(int(volumes))}
     await container.engine.ask("DELETE", f"/containers/{container.id}", query)
     container.engine.inventory.drop(container.id)
+
+
+def encode_auth(auth: Auth) -> dict[str, str]:
+    """Return the header that tells a registry who asks."""
+    if not auth:
+        return {}
+    text = json.dumps(auth).encode()
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(text).decode()}
 
 
 async def image_platforms(engine: Engine, image: str, auth: Auth) -> list[JSON]:
@@ -100,52 +110,18 @@ async def image_platforms(engine: Engine, image: str, auth: Auth) -> list[JSON]:
     path, headers = f"/distribution/{escape(image)}/json", encode_auth(auth)
     limit = REQUEST_TIMEOUT
     answer = await engine.ask("GET", path, headers=headers, limit=limit)
-    return answer.get("Platforms") or []
+    with understood("platforms"):
+        return rows(answer.get("Platforms"))
 
 
-async def pull(engine: Engine, image: str, auth: Auth, progress: Progress) -> None:
-    repository, tag = parse_repository_tag(image)
-    query = {"fromImage": repository, "tag": tag or "latest"}
-    lines = Lines(f"Failed to load {image}", progress)
-    await engine.follow("/images/create", query, lines, headers=encode_auth(auth))
-    await engine.inventory.refresh_images()
-
-
-async def load(engine: Engine, source: Source, progress: Progress) -> None:
-    """Hand an archive of images over to an engine."""
-    lines = Lines("Failed to load image", progress)
-    headers = {"Content-Type": "application/x-tar"}
-    await engine.follow(
-        "/images/load", {"quiet": "0"}, lines, content=source, headers=headers
-    )
-    await engine.inventory.refresh_images()
-
-
-async def import_image(
-    engine: Engine, query: Query, source: Source, progress: Progress
-) -> None:
-    """Make an image of a file system; the query is the client's."""
-    lines = Lines(f"Failed to import {query.get('repo', '')}", progress)
-    await engine.follow("/images/create", query, lines, content=source)
-    await engine.inventory.refresh_images()
-
-
-async def build_image(
-    engine: Engine, query: Query, auth: str, source: Source, progress: Progress
-) -> None:
-    """Build an image from a Dockerfile and its folder, as a tar archive."""
-    headers = {"Content-Type": "application/x-tar"}
-    headers |= {"X-Registry-Config": auth} if auth else {}
-    lines = Lines("Failed to build image", progress)
+@asynccontextmanager
+async def images_seen(engine: Engine) -> AsyncGenerator[None, None]:
+    """Ask for the images after an order, obeyed or not; it has to succeed, not this."""
     try:
-        await engine.follow("/build", query, lines, content=source, headers=headers)
+        yield
     finally:
         with suppress(EngineError):
             await engine.inventory.refresh_images()
-
-
-async def cancel_build(engine: Engine, build_id: str) -> None:
-    await engine.ask("POST", "/build/cancel", {"id": build_id})
 
 
 class Lines:
@@ -156,33 +132,83 @@ class Lines:
         self.progress = progress
 
     def __call__(self, line: JSON) -> None:
-        if trouble := line.get("errorDetail"):
-            raise EngineError(f"{self.failed}: {trouble.get('message', '')}")
+        with understood("progress"):
+            trouble: JSON = line.get("errorDetail") or {}
+            said = trouble.get("message", "")
+        if trouble:
+            raise EngineError(f"{self.failed}: {said}")
         self.progress(line)
+
+
+async def pull(engine: Engine, image: str, auth: Auth, progress: Progress) -> None:
+    """Have an engine fetch an image from a registry; without a tag, the latest."""
+    repository, tag = parse_repository_tag(image)
+    query = {"fromImage": repository, "tag": tag or "latest"}
+    lines, headers = Lines(f"Failed to load {image}", progress), encode_auth(auth)
+    async with images_seen(engine):
+        await engine.follow("/images/create", query, lines, headers=headers)
+
+
+TAR = {"Content-Type": "application/x-tar"}
+
+
+async def load(engine: Engine, source: Source, progress: Progress) -> None:
+    """Hand an archive of images over to an engine."""
+    query, lines = {"quiet": "0"}, Lines("Failed to load image", progress)
+    async with images_seen(engine):
+        await engine.follow("/images/load", query, lines, content=source, headers=TAR)
+
+
+async def import_image(
+    engine: Engine, query: Query, source: Source, progress: Progress
+) -> None:
+    """Make an image of a file system; the query is the client's."""
+    lines = Lines(f"Failed to import {query.get('repo', '')}", progress)
+    async with images_seen(engine):
+        await engine.follow("/images/create", query, lines, content=source)
+
+
+async def build_image(
+    engine: Engine, query: Query, auth: str, source: Source, progress: Progress
+) -> None:
+    """Build an image from a Dockerfile and its folder, as a tar archive.
+
+    The query and `auth`, which is `X-Registry-Config`, are the client's.
+    """
+    headers = TAR | ({"X-Registry-Config": auth} if auth else {})
+    lines = Lines("Failed to build image", progress)
+    async with images_seen(engine):
+        await engine.follow("/build", query, lines, content=source, headers=headers)
+
+
+async def cancel_build(engine: Engine, build_id: str) -> None:
+    await engine.ask("POST", "/build/cancel", {"id": build_id})
 
 
 async def remove_image(engine: Engine, name: str, force: bool) -> list[JSON]:
     """Remove an image, and its parents without a name; return what was removed."""
-    try:
-        query = {"force": "1"} if force else {}
-        return await engine.ask("DELETE", f"/images/{escape(name)}", query) or []
-    finally:
-        # Some layers may be gone although the engine has refused.
-        with suppress(EngineError):
-            await engine.inventory.refresh_images()
+    query = {"force": "1"} if force else {}
+    # Some layers may be gone although the engine has refused.
+    async with images_seen(engine):
+        removed = await engine.ask("DELETE", f"/images/{escape(name)}", query)
+    with understood("removed images"):
+        return rows(removed)
 
 
 async def tag_image(engine: Engine, name: str, reference: str) -> None:
+    """Give an image one more name; without a tag, it is the latest."""
     repository, tag = parse_repository_tag(reference)
     query = {"repo": repository, "tag": tag or "latest"}
-    await engine.ask("POST", f"/images/{escape(name)}/tag", query)
-    await engine.inventory.refresh_images()
+    async with images_seen(engine):
+        await engine.ask("POST", f"/images/{escape(name)}/tag", query)
 
 
 async def create_network(engine: Engine, name: str, request: JSON) -> JSON:
     body = {**request, "Name": name}
-    made: JSON = await engine.ask("POST", "/networks/create", body=body)
-    await engine.inventory.refresh_network(str(made["Id"]))
+    made = await engine.ask("POST", "/networks/create", body=body)
+    network_id = called(made, "Id")
+    with suppress(EngineError):
+        await engine.inventory.refresh_network(network_id)
     return made
 
 
@@ -206,8 +232,10 @@ async def disconnect(engine: Engine, network: str, container: str) -> None:
 
 
 async def create_volume(engine: Engine, request: JSON) -> JSON:
-    made: JSON = await engine.ask("POST", "/volumes/create", body=request)
-    await engine.inventory.refresh_volume(str(made["Name"]))
+    made = await engine.ask("POST", "/volumes/create", body=request)
+    name = called(made, "Name")
+    with suppress(EngineError):
+        await engine.inventory.refresh_volume(name)
     return made
 
 

@@ -16,21 +16,16 @@ has it: a name that is taken, and room that is used.
 import re
 
 from walkthroughs.swarm import orders
-from walkthroughs.swarm.cluster import (
-    SHORT,
-    Auth,
-    ClusterError,
-    Container,
-    Containers,
-)
+from walkthroughs.swarm.cluster import SHORT, Auth, ClusterError, Container, Containers
 from walkthroughs.swarm.config import ContainerConfig
 from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.engine_api import EngineError
 from walkthroughs.swarm.filters import Node
+from walkthroughs.swarm.inventory import understood
 from walkthroughs.swarm.resources import Resources
 
 PREDEFINED = {"", "default", "bridge", "host", "none"}
-"""Networks that every engine has: they place nothing."""
+"""What each engine has: of several engines, none is preferred for it."""
 
 NOT_FOUND = re.compile(
     r"image \S* not found|repository \S* not found|repository does not exist"
@@ -38,6 +33,24 @@ NOT_FOUND = re.compile(
 OS_MISMATCH = re.compile(
     'image operating system "(.+)" cannot be used on this platform'
 )
+
+
+def is_not_found(result: object) -> bool:
+    """Tell whether an image was not found, which engines have said in many ways."""
+    status = isinstance(result, EngineError) and result.status == 404
+    return status or bool(NOT_FOUND.search(str(result)))
+
+
+def slashed(name: str) -> str:
+    """Return a name as engines write it, who are given it with a slash or without."""
+    return f"/{name.removeprefix('/')}"
+
+
+def pending(engine: Engine, config: ContainerConfig, name: str) -> Container:
+    """Return a container that an engine has been chosen for, and does not have yet."""
+    names = [slashed(name)] if name else []
+    raw = {"Id": "", "Names": names, "Labels": config.labels}
+    return Container(engine, config, raw, {"HostConfig": {}})
 
 
 class Placement(Resources):
@@ -64,73 +77,41 @@ class Placement(Resources):
     def container(self, id_or_name: str) -> Container | None:
         return self.containers().get(id_or_name)
 
-    async def create_container(
-        self, config: ContainerConfig, name: str, auth: Auth
-    ) -> Container:
-        """Place a container and create it, with further tries where they may help.
+    def look_at(self, engine: Engine) -> Node:
+        """Return what a placement sees of an engine. (`NewNode`)"""
+        inventory = engine.inventory
+        coming = [
+            each
+            for each in self.pending_containers.get(engine.id, ())
+            if not inventory.has(each.swarm_id)
+        ]
+        return Node(
+            id=engine.id,
+            name=engine.name,
+            addr=engine.addr,
+            ip=engine.ip,
+            labels=engine.labels,
+            containers=Containers([*inventory.containers.values(), *coming]),
+            images=inventory.images,
+            used_memory=inventory.used_memory + sum(c.config.memory for c in coming),
+            used_cpus=inventory.used_cpus + sum(c.config.cpus for c in coming),
+            total_memory=engine.total_memory,
+            total_cpus=engine.total_cpus,
+            health_indicator=engine.health.indicator(),
+        )
 
-        The config learns what was found out: swarm id, system, network.
+    def list_nodes(self) -> list[Node]:
+        """Return the engines with what is on them and on its way to them.
+
+        Only those are looked at anew that have changed since the last time.
         """
-        await self._set_os_type_constraint(config, auth)
-        result, retries = await self._attempt(config, name, auth), 0
-        if mismatch := OS_MISMATCH.search(str(result)):
-            config.add_constraint(f"ostype=={mismatch[1]}")
-            result, retries = await self._attempt(config, name, auth), 1
-        # No registry has the image, but an engine may: it was built there.
-        if is_not_found(result) and self._may_go_near_image(config):
-            result = await self._attempt(config, name, auth, near_image=True)
-            retries += 1
-        while isinstance(result, ClusterError) and retries < self.create_retry:
-            said = f"Failed to create container: {result}, retrying"
-            self.world.log.warning(said, Name="Swarm")
-            result, retries = await self._attempt(config, name, auth), retries + 1
-        if isinstance(result, ClusterError):
-            raise result
-        return result
-
-    def _may_go_near_image(self, config: ContainerConfig) -> bool:
-        has_it = self.image(config.image) is not None
-        return has_it and not config.have_node_constraint()
-
-    async def _set_os_type_constraint(
-        self, config: ContainerConfig, auth: Auth
-    ) -> None:
-        """Ask a registry which systems an image is for; if it knows, insist on them."""
-        if any("ostype" in each for each in config.wishes("constraints")):
-            return
-        try:
-            engine = self.random_engine()
-            platforms = await orders.image_platforms(engine, config.image, auth)
-        except ClusterError:
-            return
-        systems = sorted({str(platform["os"]) for platform in platforms})
-        if len(systems) == 1:
-            config.add_constraint(f"ostype=={systems[0]}")
-        elif systems:
-            either = "|".join(f"({system})" for system in systems)
-            config.add_constraint(f"ostype==/{either}/")
-
-    async def _attempt(
-        self, config: ContainerConfig, name: str, auth: Auth, near_image: bool = False
-    ) -> Container | ClusterError:
-        """Try once; return what came of it. (`createContainer`)"""
-        try:
-            reserved = self.reserve(config, name, near_image)
-        except ClusterError as error:
-            return error
-        engine = reserved.engine
-        who = {"NodeName": engine.name, "NodeID": engine.id}
-        try:
-            container = await orders.create_container(engine, config, name, auth)
-        except EngineError as error:
-            message = "Failed to create container"
-            self.world.log.error(message, error=str(error), **who)
-            return error
-        finally:
-            self.release(reserved)
-        flag = name or container.id[:SHORT]
-        self.world.log.debug(f"Scheduling container {flag} to ", **who)
-        return container
+        nodes = self._nodes
+        for engine in self.engines.values():
+            revision = engine.inventory.revision
+            known = nodes.get(engine.id)
+            if not known or known[0] != revision:
+                nodes[engine.id] = revision, self.look_at(engine)
+        return [node for _, node in nodes.values()]
 
     def reserve(
         self, config: ContainerConfig, name: str, near_image: bool = False
@@ -189,6 +170,71 @@ class Placement(Resources):
                 config.add_constraint(f"node==~{network.engine.name}")
             config.host["NetworkMode"] = network.name
 
+    async def _attempt(
+        self, config: ContainerConfig, name: str, auth: Auth, near_image: bool = False
+    ) -> Container | ClusterError:
+        """Try once; return what came of it. (`createContainer`)"""
+        try:
+            reserved = self.reserve(config, name, near_image)
+        except ClusterError as error:
+            return error
+        engine = reserved.engine
+        who = {"NodeName": engine.name, "NodeID": engine.id}
+        try:
+            container = await orders.create_container(engine, config, name, auth)
+        except EngineError as error:
+            failed = "Failed to create container"
+            self.world.log.error(failed, error=str(error), **who)
+            return error
+        finally:
+            self.release(reserved)
+        placed = f"Scheduling container {name or container.id[:SHORT]} to "
+        self.world.log.debug(placed, **who)
+        return container
+
+    async def create_container(
+        self, config: ContainerConfig, name: str, auth: Auth
+    ) -> Container:
+        """Place a container and create it, with further tries where they may help.
+
+        The config learns what was found out: swarm id, system, network.
+        """
+        await self._set_os_type_constraint(config, auth)
+        result, retries = await self._attempt(config, name, auth), 0
+        if mismatch := OS_MISMATCH.search(str(result)):
+            config.add_constraint(f"ostype=={mismatch[1]}")
+            result, retries = await self._attempt(config, name, auth), 1
+        # No registry has the image, but an engine may: it was built there.
+        near = is_not_found(result) and not config.have_node_constraint()
+        if near and self.image(config.image):
+            result, retries = await self._attempt(config, name, auth, near), retries + 1
+        while isinstance(result, ClusterError) and retries < self.create_retry:
+            said = f"Failed to create container: {result}, retrying"
+            self.world.log.warning(said, Name="Swarm")
+            result, retries = await self._attempt(config, name, auth), retries + 1
+        if isinstance(result, ClusterError):
+            raise result
+        return result
+
+    async def _set_os_type_constraint(
+        self, config: ContainerConfig, auth: Auth
+    ) -> None:
+        """Ask a registry which systems an image is for; if it knows, insist on them."""
+        if any("ostype" in each for each in config.wishes("constraints")):
+            return
+        try:
+            engine = self.random_engine()
+            with understood("platforms"):
+                platforms = await orders.image_platforms(engine, config.image, auth)
+                systems = sorted({str(each["os"]) for each in platforms})
+        except ClusterError:
+            return
+        if len(systems) == 1:
+            config.add_constraint(f"ostype=={systems[0]}")
+        elif systems:
+            either = "|".join(f"({system})" for system in systems)
+            config.add_constraint(f"ostype==/{either}/")
+
     async def start_container(self, container: Container) -> None:
         await orders.start_container(container)
 
@@ -204,57 +250,3 @@ class Placement(Resources):
         self, container: Container, force: bool, volumes: bool
     ) -> None:
         await orders.remove_container(container, force, volumes)
-
-    def list_nodes(self) -> list[Node]:
-        """Return the engines with what is on them and on its way to them.
-
-        Only those are looked at anew that have changed since the last time.
-        """
-        nodes = self._nodes
-        for engine in self.engines.values():
-            revision = engine.inventory.revision
-            known = nodes.get(engine.id)
-            if not known or known[0] != revision:
-                nodes[engine.id] = revision, self.look_at(engine)
-        return [node for _, node in nodes.values()]
-
-    def look_at(self, engine: Engine) -> Node:
-        """Return what a placement sees of an engine. (`NewNode`)"""
-        inventory = engine.inventory
-        coming = [
-            each
-            for each in self.pending_containers.get(engine.id, ())
-            if not inventory.has(each.swarm_id)
-        ]
-        return Node(
-            id=engine.id,
-            name=engine.name,
-            addr=engine.addr,
-            ip=engine.ip,
-            labels=engine.labels,
-            containers=Containers([*inventory.containers.values(), *coming]),
-            images=inventory.images,
-            used_memory=inventory.used_memory + sum(c.config.memory for c in coming),
-            used_cpus=inventory.used_cpus + sum(c.config.cpus for c in coming),
-            total_memory=engine.total_memory,
-            total_cpus=engine.total_cpus,
-            health_indicator=engine.health.indicator(),
-        )
-
-
-def slashed(name: str) -> str:
-    """Return a name as engines write it, who are given it with a slash or without."""
-    return f"/{name.removeprefix('/')}"
-
-
-def pending(engine: Engine, config: ContainerConfig, name: str) -> Container:
-    """Return a container that an engine has been chosen for, and does not have yet."""
-    names = [slashed(name)] if name else []
-    raw = {"Id": "", "Names": names, "Labels": config.labels}
-    return Container(engine, config, raw, {"HostConfig": {}})
-
-
-def is_not_found(result: object) -> bool:
-    """Tell whether an image was not found, which engines have said in many ways."""
-    status = isinstance(result, EngineError) and result.status == 404
-    return status or bool(NOT_FOUND.search(str(result)))

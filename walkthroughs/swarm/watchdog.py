@@ -16,7 +16,7 @@ from walkthroughs.swarm import orders
 from walkthroughs.swarm.cluster import Cluster, ClusterError, Container
 from walkthroughs.swarm.config import JSON, ContainerConfig
 from walkthroughs.swarm.engine import Engine, Spawn
-from walkthroughs.swarm.engine_api import ConnectionFailed, EngineError
+from walkthroughs.swarm.engine_api import EngineError
 from walkthroughs.swarm.events import Event
 from walkthroughs.swarm.world import World
 
@@ -36,8 +36,8 @@ class Watchdog:
         self.spawn = spawn
         # Two engines may die at once, and one may come back meanwhile.
         self.lock = asyncio.Lock()
-        self.unstarted: set[str] = set()
-        """Swarm ids of containers that should run, and never did where they are."""
+        self.owed: set[str] = set()
+        """Swarm ids of those that ran when they were lost, and do not run again."""
 
     def handle(self, event: Event) -> None:
         """Note what became of an engine; the work is done in a task of its own."""
@@ -65,6 +65,8 @@ class Watchdog:
     async def reschedule(self, lost: Container) -> None:
         """Create a container anew on an engine that lives, and start it if it ran."""
         inventory, name = lost.engine.inventory, name_of(lost)
+        if lost.running and lost.swarm_id:
+            self.owed.add(lost.swarm_id)
         # Its name and its room are free from here on, for its own successor.
         inventory.drop(lost.id)
         try:
@@ -79,8 +81,10 @@ class Watchdog:
         await self.attach(new, name, attached)
         moved = f"from {lost.engine.name} to {new.engine.name} as {new.id}"
         self.log.info(f"Rescheduled container {lost.id} {moved}")
-        if lost.running or lost.swarm_id in self.unstarted:
-            await self.start(lost, new)
+        if lost.running or lost.swarm_id in self.owed:
+            running = f"Container {lost.id} was running"
+            self.log.info(f"{running}, starting container {new.id}")
+            await self.start(new)
 
     async def detach(self, lost: Container, name: str) -> dict[str, JSON]:
         """Take a container out of the networks that outlive its engine; return its
@@ -116,26 +120,26 @@ class Watchdog:
                 said = f"Failed to connect network {network} to container {name}"
                 self.log.warning(f"{said}: {error}")
 
-    async def start(self, lost: Container, new: Container) -> None:
-        self.log.info(f"Container {lost.id} was running, starting container {new.id}")
+    async def start(self, new: Container) -> None:
         try:
             await self.cluster.start_container(new)
+            unanswered = is_unstarted(new)
         except ClusterError as error:
             said = f"Failed to start rescheduled container {new.id}"
             self.log.error(f"{said}: {error}")
-            if isinstance(error, ConnectionFailed):
-                # It has not run, so nobody who finds it knows that it should.
-                self.unstarted.add(new.swarm_id)
-                self.spawn(self.start_later(lost, new))
-                return
-        self.unstarted.discard(new.swarm_id)
+            # Who has refused will refuse again; who has not answered may be away.
+            unanswered = isinstance(error, EngineError) and not error.status
+        if unanswered:
+            self.spawn(self.start_later(new))
+        else:
+            self.owed.discard(new.swarm_id)
 
-    async def start_later(self, lost: Container, new: Container) -> None:
+    async def start_later(self, new: Container) -> None:
         """Try once more, unless the container was moved on or removed."""
         await self.clock.sleep(RETRY)
         async with self.lock:
             if new.id in new.engine.inventory.containers:
-                await self.start(lost, new)
+                await self.start(new)
 
     async def remove_duplicate_containers(self, engine: Engine) -> None:
         """Remove from an engine what was created anew while it was away."""
@@ -152,12 +156,22 @@ class Watchdog:
                 await engine.inventory.refresh_containers(full=False)
             except EngineError:
                 return False
-            twins = [
-                (container, twin)
-                for container in engine.inventory.containers.values()
-                if (twin := self.twin(container))
-            ]
-            return all([await self.remove(*pair) for pair in twins])
+            here = list(engine.inventory.containers.values())
+            return all([await self.settle(container) for container in here])
+
+    async def settle(self, container: Container) -> bool:
+        """Remove a container that lives elsewhere; tell whether that is done."""
+        twin = self.twin(container)
+        if not twin:
+            if container.running:
+                self.owed.discard(container.swarm_id)
+            return True
+        if not await self.remove(container, twin):
+            return False
+        # It may have been created by a request whose answer was lost.
+        if twin.swarm_id in self.owed:
+            await self.start(twin)
+        return True
 
     def twin(self, container: Container) -> Container | None:
         """Return the container on another engine that this one was replaced by."""
@@ -195,6 +209,12 @@ def age(container: Container) -> str:
 def name_of(container: Container) -> str:
     """Return its name without the slash, and without what links call it."""
     return str(container.info.get("Name") or "").lstrip("/")
+
+
+def is_unstarted(container: Container) -> bool:
+    """Tell whether a container has never run, for all that its engine has told."""
+    known = container.engine.inventory.containers.get(container.id, container)
+    return known.info["State"].get("Status") == "created"
 
 
 def without_endpoints(
