@@ -32,6 +32,7 @@ NAME = 12
 ROW = 14.0  # a line of text
 BAR = 17.0  # a span, with the room below it
 THICK = 15.0  # the span itself
+THIN = 3.0  # the shortest span
 NAMES = 14.0  # from the names to the axis
 LIFT = 8.0  # what texts keep clear of at the lanes: the heads of the arrows behind them
 OVER = 60.0  # how far a text may stand out at the right
@@ -103,7 +104,7 @@ class LanesDrawing:
     def write_all(self) -> None:
         """Find room for every text that is needed, for those that stand out first."""
         for span in self.timeline.spans:
-            if not self.inside(span):
+            if not self.inside(span) and not self.beside(span):
                 lane = self.timeline.lanes.index(span.lane)
                 self.write(span.text, [lane], span.start * self.scale - BESIDE, span.accent)
         needed = [place for place, told in zip(self.places, self.told, strict=True) if told]
@@ -114,6 +115,21 @@ class LanesDrawing:
         """Tell whether a span is long enough for its text."""
         room = (span.end - span.start) * self.scale - 10
         return width_of(clean(span.text), SIZE) <= room or not span.text
+
+    def beside(self, span: Span) -> bool:
+        """Tell whether a text stands to the right of its span: where there are several rows, and
+        a text above them all could be that of any."""
+        rows = self.bars[self.timeline.lanes.index(span.lane)]
+        if len(rows) == 1 or not span.text:
+            return False
+        row = next(row for row in rows if span in row)
+        later = [other.start * self.scale for other in row if other.start > span.start]
+        room = min([*later, WIDTH + OVER]) - self.end(span)
+        return width_of(clean(span.text), SIZE) + 2 * BESIDE <= room
+
+    def end(self, span: Span) -> float:
+        """Return where the bar of a span ends."""
+        return max(span.end * self.scale, span.start * self.scale + THIN)
 
     def write(self, text: str, gaps: list[int], x: float, accent: bool) -> None:
         """Find room for a text beside `x`."""
@@ -165,6 +181,8 @@ class LanesDrawing:
     def right_of_texts(self) -> float:
         """Return where the last text ends."""
         ends = [spot.left + width_of(text, SIZE) for text, spot, _ in self.texts]
+        for span in filter(self.beside, self.timeline.spans):
+            ends.append(self.end(span) + BESIDE + width_of(clean(span.text), SIZE))
         tick = self.ticks[-1]
         return max([tick * self.scale + width_of(self.timeline.at(tick), SIZE) / 2, *ends])
 
@@ -183,27 +201,34 @@ class LanesDrawing:
 
     def bar(self, span: Span, top: float) -> list[str]:
         """Return a span, with its text if that fits."""
-        x, wide = span.start * self.scale, max(3.0, (span.end - span.start) * self.scale)
+        x = span.start * self.scale
+        wide = self.end(span) - x
         look: dict[str, Any] = {"stroke": QUIET, "stroke_width": 1, "fill": FILL}
         if span.accent:
             look |= {"stroke": ACCENT, "stroke_width": 2}
         parts = [tag("rect", x=x, y=top, width=wide, height=THICK, rx=3, **look)]
+        spot = complex(x + 5, top + THICK / 2)
         if span.text and self.inside(span):
             colour = ACCENT if span.accent else QUIET
-            spot = complex(x + 5, top + THICK / 2)
             parts.append(words(span.text, spot, SIZE, fill=colour, text_anchor="start"))
+        elif self.beside(span):
+            spot = complex(x + wide + BESIDE, spot.imag)
+            parts += self.plated(span.text, spot, span.accent)
         return parts
 
     def text(self, text: str, spot: Spot, accent: bool) -> list[str]:
         """Return a text, on a plate of its own where arrows pass behind it."""
         lift = LIFT if self.gaps.gaps[spot.gap].busy else 0
         y = self.tops[spot.gap] - 12 - lift - spot.row * ROW
-        parts: list[str] = []
-        if spot.crossed:
-            place = {"x": spot.left - 2, "y": y - 7, "width": width_of(text, SIZE) + 4}
-            parts.append(tag("rect", **place, height=14, rx=3, fill=FILL))
+        written = self.plated(text, complex(spot.left, y), accent)
+        return written if spot.crossed else written[1:]
+
+    def plated(self, text: str, spot: complex, accent: bool) -> list[str]:
+        """Return a plate, and on it a text that begins at `spot`."""
+        place = {"x": spot.real - 2, "y": spot.imag - 7, "width": width_of(clean(text), SIZE) + 4}
         look = {"fill": ACCENT if accent else INK, "text_anchor": "start"}
-        return [*parts, words(text, complex(spot.left, y), SIZE, **look)]
+        plate = tag("rect", **place, height=14, rx=3, fill=FILL)
+        return [plate, words(text, spot, SIZE, **look)]
 
     def axis(self) -> tuple[list[str], float]:
         """Return the axis and the line about repetitions below it, and where they end."""

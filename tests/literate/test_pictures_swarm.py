@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from literate import pictures
-from literate.pictures import Event, Lanes, Plot, Sets, Span, Strip, svg
+from literate.pictures import Event, Lanes, Plot, Sequence, Sets, Span, Strip, svg
 from literate.pictures.axis import clock_step, plain, round_step, ticks
 from literate.pictures.lanes import AGAIN
 from literate.pictures.tracks import Move, placed
@@ -87,6 +87,22 @@ def renewals():
     return Lanes(["etcd", "primary", "replica"], events, title="Renewals")
 
 
+def bars():
+    """Spans of several rows, too short for their texts."""
+    spans = [(0, 300, "a", "heartbeat"), (40, 60, "a", "four runs"), (50, 51, "a", "refresh", True)]
+    return Lanes("ab", [(55, "a", "b", "x")], spans, title="Rows", until=300)
+
+
+def conversation():
+    events = [
+        (20, "manager", "hub", "GET /v1/clusters/cafe"),
+        (20, "manager", "node-1", "GET /info"),
+        (20.5, "node-1", "manager", "event container create", True),
+        (150, "node-1", None, "dies"),
+    ]
+    return Sequence(["hub", "manager", "node-1"], events, title="A manager connects")
+
+
 def addresses(*numbers):
     return [f"10.0.0.{number}:2375" for number in numbers]
 
@@ -104,6 +120,9 @@ EXAMPLES = {
     "lanes": heartbeats,
     "crowded lanes": renewals,
     "empty lanes": lambda: Lanes(["hub"], [], title="Nothing"),
+    "stacked lanes": bars,
+    "sequence": conversation,
+    "empty sequence": lambda: Sequence(["a long name"], [], title="Nothing"),
     "plot": growth,
     "plot of one point": lambda: Plot({"one": [(3, 0)]}, "A point", "x", "y"),
 }
@@ -142,7 +161,8 @@ def test_any_text_is_escaped(text):
     sets = Sets([text], [], text)
     lanes = Lanes([text], [(0, text, None, text)], [(0, 1, text, text)], title=text, unit=text)
     plot = Plot({text: [(0, 1)]}, text, text, text)
-    for picture in (sets, lanes, plot):
+    sequence = Sequence([text], [(0, text, None, text)], title=text, unit=text)
+    for picture in (sets, lanes, plot, sequence):
         root = ElementTree.fromstring(picture._repr_html_())
         assert (root.get("aria-label"), root[0][0].text) == (shown, shown or None)
     assert texts(sets)[2] == (svg.shorten(shown, 26) or None)
@@ -306,6 +326,23 @@ def test_spans_that_overlap_are_stacked():
     assert (tops["420"] - tops["0"], tops["233.3"] - tops["0"]) == (0, 17)
 
 
+def test_of_several_rows_of_spans_each_has_its_text_beside_it():
+    spot = {text: (left, (top + bottom) / 2) for text, left, top, _, bottom in boxes(bars())}
+    found = [bar for bar in drawn(bars()).iter(f"{SVG}rect") if bar.get("height") == "15"]
+    for bar, text in zip(found[1:], ("four runs", "refresh"), strict=True):
+        x, top, wide = (float(bar.get(key)) for key in ("x", "y", "width"))
+        assert spot[text] == (pytest.approx(x + wide + 7, abs=0.1), pytest.approx(top + 7.5, abs=2))
+    assert looks(bars(), "fill")["refresh"] == svg.ACCENT
+
+
+def test_a_text_stands_above_rows_of_spans_where_there_is_no_room_beside():
+    spans = [(0, 9, "a", "x"), (1, 2, "a", "a text of some length"), (3, 4, "a", "y")]
+    lanes = Lanes("a", [], spans, title="Rows", until=9)
+    spot = {text: bottom for text, *_, bottom in boxes(lanes)}
+    tops = [float(bar.get("y")) for bar in drawn(lanes).iter(f"{SVG}rect")]
+    assert spot["a text of some length"] < min(tops)
+
+
 def test_simultaneous_arrows_stand_side_by_side_in_their_order():
     moves = [Move(50, 0, 1, "GET", False), Move(50, 1, 0, "200", False), Move(50, 2, 3, "", False)]
     assert placed(moves, 2, 200) == [(moves[0], 95), (moves[1], 105), (moves[2], 95)]
@@ -461,3 +498,47 @@ def test_ticks_hold_the_values_between_them():
 def test_a_number_is_written_as_it_is_meant():
     written = [plain(value) for value in (60, 60.0, 0.1 + 0.2, 1e6, -0.0)]
     assert written == ["60", "60", "0.3", "1000000", "0"]
+
+
+# Sequence
+
+
+def test_the_text_of_a_sequence_is_a_line_for_each_message():
+    assert repr(conversation()) == (
+        "  20 s  manager -> hub  GET /v1/clusters/cafe\n"
+        "  20 s  manager -> node-1  GET /info\n"
+        "20.5 s  node-1 -> manager  event container create\n"
+        " 150 s  node-1  dies"
+    )
+    assert conversation().desc == (
+        "20 s manager -> hub GET /v1/clusters/cafe; 20 s manager -> node-1 GET /info; "
+        "20.5 s node-1 -> manager event container create; 150 s node-1 dies"
+    )
+
+
+def test_each_message_has_a_row_and_each_time_is_told_once():
+    rows = {}
+    for text, left, top, _, bottom in boxes(conversation()):
+        rows.setdefault(round((top + bottom) / 2), []).append((left, text))
+    assert [[text for _, text in sorted(row)] for _, row in sorted(rows.items())] == [
+        ["hub", "manager", "node-1"],
+        ["20 s", "GET /v1/clusters/cafe"],
+        ["GET /info"],
+        ["20.5 s", "event container create"],
+        ["150 s", "dies"],
+    ]
+
+
+def test_an_arrow_leads_from_column_to_column():
+    middle = {text: (left + right) / 2 for text, left, _, right, _ in boxes(conversation())}
+    to_hub, to_node, to_manager, dies = heads(conversation())
+    tips = (to_hub[0], to_node[0], to_manager[0], dies[0])
+    names = ("hub", "node-1", "manager", "node-1")
+    assert tips == tuple(pytest.approx(middle[name], abs=0.1) for name in names)
+    colours = [colour for *_, colour in heads(conversation())]
+    assert colours == [svg.INK, svg.INK, svg.ACCENT, svg.INK]
+
+
+def test_a_message_between_unknown_parties_is_refused():
+    with pytest.raises(ValueError, match=r"^no lane 'c': the lanes are a, b$"):
+        Sequence("ab", [(0, "a", "c", "x")], title="Unknown")

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from tests.swarm.placing import NOWHERE, in_cluster, passing, pieces
+from tests.swarm.placing import NOWHERE, in_cluster, passing, pieces, real, run
 from walkthroughs.swarm.cluster import ClusterError, Message
 from walkthroughs.swarm.engine_api import EngineError
 from walkthroughs.swarm.images import build_config
@@ -295,6 +295,12 @@ async def test_a_build_goes_where_its_args_wish(cluster):
 
 
 @in_cluster("node-1")
+async def test_a_build_may_have_several_names(cluster):
+    await build(cluster, t=["own:1", "own:2"])
+    assert (on(cluster, "own:1"), on(cluster, "own:2")) == (["node-1"], ["node-1"])
+
+
+@in_cluster("node-1")
 async def test_a_build_that_no_engine_may_do_is_refused(cluster):
     with pytest.raises(ClusterError) as error:
         await build(cluster, buildargs='{"constraint:node": "=node-9"}')
@@ -386,3 +392,45 @@ async def test_a_build_that_is_refused_at_once_is_over(cluster):
     assert message == Message("node-1", error=why)
     await cluster.lab.clock.advance(3600)
     assert (await build(cluster, buildid="one"))[-1].engine == "node-1"
+
+
+# Docker's own engines
+
+
+def test_docker_engines_load_one_archive_at_the_same_time(engines):
+    async def main():
+        async with real(engines) as cluster:
+            heard, data = [], engines[0].ask("GET", "/images/busybox:latest/get")
+            await cluster.remove_images("busybox:latest", force=True)
+            assert cluster.images() == []
+            parts = [data[start : start + 65536] for start in range(0, len(data), 65536)]
+            await cluster.load(pieces(*parts), heard.append)
+            assert [each.error for each in heard if each.error] == []
+            loaded = [each.engine for each in heard if "Loaded image" in each.raw.get("stream", "")]
+            assert sorted(loaded) == ["node-1", "node-2", "node-3"]
+            return len(cluster.images()), len({each.id for each in cluster.images()})
+
+    assert run(main()) == (3, 1)
+
+
+def test_docker_engines_refuse_what_is_no_archive(engines):
+    async def main():
+        async with real(engines) as cluster:
+            heard = []
+            await cluster.load(pieces(b"no tar"), heard.append)
+            return sorted({(each.engine, each.error) for each in heard if each.error})
+
+    (one, said), *others = run(main())
+    assert said.startswith("Failed to load image: ")
+    assert [(one, said), *others] == [(f"node-{n}", said) for n in (1, 2, 3)]
+
+
+def test_a_docker_engine_builds_where_its_args_wish(engines):
+    async def main():
+        async with real(engines) as cluster:
+            text = "FROM busybox:latest\nLABEL tier=db\n"
+            args = '{"constraint:storage": "=ssd"}'
+            heard = await build(cluster, dockerfile(text), t="own:1", buildargs=args)
+            return heard[-1], cluster.image("own:1").engine.name
+
+    assert run(main()) == (Message("node-1", success=True), "node-1")

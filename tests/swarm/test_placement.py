@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.swarm.placing import asking, few, in_cluster, passing, run
+from tests.swarm.placing import asking, few, in_cluster, passing, real, run
 from walkthroughs.swarm.cluster import ClusterError
 from walkthroughs.swarm.engine_api import EngineError
 from walkthroughs.swarm.lab_images import Image
@@ -669,3 +669,38 @@ def test_a_request_is_not_changed_by_what_the_engine_is_sent():
             return config.cpus, sent["CpuShares"], container.config.cpus
 
     assert run(main()) == (1, 256, 1)
+
+
+# Docker's own engines
+
+
+def test_a_crowd_does_not_overcommit_docker_engines(engines):
+    async def main():
+        async with real(engines) as cluster:
+            room = sum(engine.total_cpus for engine in cluster.engines.values())
+            works = [
+                create(cluster, asking(CpuShares=1, NetworkMode="none"), f"c{n}")
+                for n in range(room + 4)
+            ]
+            said = await asyncio.gather(*works, return_exceptions=True)
+            refused = [str(each) for each in said if isinstance(each, ClusterError)]
+            assert refused == ["no resources available to schedule container"] * 4
+            full = [(each.used_cpus, each.total_cpus) for each in cluster.list_nodes()]
+            assert full == [(total, total) for _, total in full]
+            return len(cluster.containers()) - room
+
+    assert run(main()) == 0
+
+
+def test_of_ten_that_want_one_name_on_docker_engines_one_is_created(engines):
+    async def main():
+        async with real(engines) as cluster:
+            works = [create(cluster, asking(NetworkMode="none"), "web") for _ in range(10)]
+            said = await asyncio.gather(*works, return_exceptions=True)
+            refused = [str(each) for each in said if isinstance(each, ClusterError)]
+            assert refused == [CONFLICT.format("web")] * 9
+            return [
+                each.cli("ps", "-aq").count("\n") + 1 for each in engines if each.cli("ps", "-aq")
+            ]
+
+    assert run(main()) == [1]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.swarm.placing import NOWHERE, few, in_cluster, run
+from tests.swarm.placing import NOWHERE, few, in_cluster, real, run
 from walkthroughs.swarm.cluster import ClusterError
 from walkthroughs.swarm.engine_api import ConnectionFailed, EngineError
 
@@ -222,3 +222,35 @@ async def test_engines_that_use_a_volume_refuse_on_a_line_each(cluster):
     said = f"Error response from daemon: remove data: volume is in use - [{'c' * 64}]"
     assert str(error.value) == f"node-1: {said}\nnode-3: {said}"
     assert having(cluster, "volumes", "data") == ["node-1", "node-3"]
+
+
+# Docker's own engines
+
+
+def test_docker_engines_have_a_volume_each(engines):
+    async def main():
+        async with real(engines) as cluster:
+            await cluster.create_volume({"Name": "data"})
+            made = having(cluster, "volumes", "data")
+            there = ("-v", "data:/data", "--network=none", "busybox:latest", "true")
+            id = engines[1].cli("create", *there)
+            with pytest.raises(ClusterError) as error:
+                await cluster.remove_volumes("data")
+            said = f"Error response from daemon: remove data: volume is in use - [{id}]"
+            assert str(error.value) == f"node-2: {said}"
+            return made, having(cluster, "volumes", "data")
+
+    assert run(main()) == (["node-1", "node-2", "node-3"], ["node-2"])
+
+
+def test_a_docker_engine_has_the_network_that_names_it(engines):
+    async def main():
+        async with real(engines) as cluster:
+            for name in ("node-2/own", "node-3/own"):
+                await cluster.create_network(name, {"Driver": "bridge"})
+            made = having(cluster, "networks", "own")
+            assert cluster.networks().get("own") is None
+            await cluster.remove_network(cluster.networks().get("node-2/own"))
+            return made, having(cluster, "networks", "own")
+
+    assert run(main()) == (["node-2", "node-3"], ["node-3"])

@@ -199,7 +199,7 @@ class Inventory:
         before = dict(self.networks)
         found = await self.engine.look("/networks")
         with understood("networks"):
-            listed = [Network(self.engine, each) for each in rows(found)]
+            listed = [network(self.engine, each) for each in rows(found)]
             renew(self.networks, before, {each.id: each for each in listed})
 
     async def refresh_volumes(self) -> None:
@@ -212,7 +212,7 @@ class Inventory:
     async def refresh_network(self, network_id: str) -> None:
         """Ask for one network."""
         path = f"/networks/{escape(network_id)}"
-        await self._refresh_one(self.networks, network_id, path, Network)
+        await self._refresh_one(self.networks, network_id, path, network)
 
     async def refresh_volume(self, name: str) -> None:
         """Ask for one volume."""
@@ -253,8 +253,8 @@ class Inventory:
                 for network_id, end in endpoints(container):
                     attached.setdefault(network_id, {})[container.id] = end
         for network_id, ends in attached.items():
-            if network := self.networks.get(network_id):
-                self.networks[network_id] = network.attach(network.containers | ends)
+            if known := self.networks.get(network_id):
+                self.networks[network_id] = known.attach(known.containers | ends)
 
 
 def renew(known: dict[str, T], before: dict[str, T], listed: dict[str, T]) -> None:
@@ -266,6 +266,11 @@ def renew(known: dict[str, T], before: dict[str, T], listed: dict[str, T]) -> No
             known[key] = listed[key]
         else:
             del known[key]
+
+
+def network(engine: "Engine", raw: JSON) -> Network:
+    """Return a network, on which there may be nobody."""
+    return Network(engine, raw).attach(dict(raw.get("Containers") or {}))
 
 
 def endpoints(container: Container) -> Iterator[tuple[str, JSON]]:

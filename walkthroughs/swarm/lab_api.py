@@ -303,7 +303,7 @@ def spoiled(response: Response, fault: str) -> Response:
     if fault == "empty":
         return Response(b"", media_type=MEDIA_TYPE)
     if fault == "garbage":
-        return Response(b"\x00\xffno JSON", media_type=MEDIA_TYPE)
+        return Response(b"<html>not an engine</html>\n", media_type="text/html")
     whole = getattr(response, "body", b"") or b'{"status":"start"}\n'
 
     async def half() -> AsyncIterator[bytes]:

@@ -30,7 +30,12 @@ from walkthroughs.swarm.cluster import (
 )
 from walkthroughs.swarm.config import JSON, ContainerConfig
 from walkthroughs.swarm.engine import Engine
-from walkthroughs.swarm.engine_api import REQUEST_TIMEOUT, EngineError, escape
+from walkthroughs.swarm.engine_api import (
+    REQUEST_TIMEOUT,
+    ConnectionFailed,
+    EngineError,
+    escape,
+)
 from walkthroughs.swarm.inventory import rows, understood
 
 Progress: TypeAlias = Callable[[JSON], None]
@@ -38,6 +43,8 @@ Progress: TypeAlias = Callable[[JSON], None]
 
 ATTACH_TIMEOUT = 10.0
 """Seconds for a network to take a container in, or to let it go."""
+
+TAR = {"Content-Type": "application/x-tar"}
 
 
 async def create_container(
@@ -116,12 +123,19 @@ async def image_platforms(engine: Engine, image: str, auth: Auth) -> list[JSON]:
 
 @asynccontextmanager
 async def images_seen(engine: Engine) -> AsyncGenerator[None, None]:
-    """Ask for the images after an order, obeyed or not; it has to succeed, not this."""
+    """Ask for the images after an order, whether the engine obeyed or refused."""
+    refusal = None
     try:
         yield
-    finally:
-        with suppress(EngineError):
-            await engine.inventory.refresh_images()
+    except ConnectionFailed:
+        raise
+    except EngineError as error:
+        refusal = error
+    # It is the order that has to succeed, not this.
+    with suppress(EngineError):
+        await engine.inventory.refresh_images()
+    if refusal:
+        raise refusal
 
 
 class Lines:
@@ -147,9 +161,6 @@ async def pull(engine: Engine, image: str, auth: Auth, progress: Progress) -> No
     lines, headers = Lines(f"Failed to load {image}", progress), encode_auth(auth)
     async with images_seen(engine):
         await engine.follow("/images/create", query, lines, headers=headers)
-
-
-TAR = {"Content-Type": "application/x-tar"}
 
 
 async def load(engine: Engine, source: Source, progress: Progress) -> None:
