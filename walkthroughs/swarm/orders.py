@@ -174,7 +174,8 @@ async def import_image(
     engine: Engine, query: Query, source: Source, progress: Progress
 ) -> None:
     """Make an image of a file system; the query is the client's."""
-    lines = Lines(f"Failed to import {query.get('repo', '')}", progress)
+    name = ":".join(filter(None, [query.get("repo"), query.get("tag")]))
+    lines = Lines(f"Failed to import {name}", progress)
     async with images_seen(engine):
         await engine.follow("/images/create", query, lines, content=source)
 
