@@ -8,7 +8,6 @@ import io
 from contextlib import asynccontextmanager
 
 from walkthroughs.swarm import filters, strategies
-from walkthroughs.swarm.builds import BuildSyncer
 from walkthroughs.swarm.config import ContainerConfig
 from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.health import EngineOptions
@@ -35,7 +34,6 @@ class Few(Placement):
         world.log.stream, world.log.level = self.logged, "debug"
         chosen = strategies.new(strategy, world.random)
         self.scheduler = Scheduler(chosen, filters.new(filters.FILTERS))
-        self.builds = BuildSyncer(world.clock)
         self.engines = {}
         self.tasks = []
 
@@ -93,6 +91,9 @@ async def few(*names, strategy="spread", **options):
         try:
             for name in names:
                 await cluster.add(name, **options)
+            # What was said on the way is not what a test is about.
+            cluster.logged.seek(0)
+            cluster.logged.truncate()
             yield cluster
         finally:
             await cluster.close()

@@ -243,25 +243,24 @@ def test_a_disconnect_in_the_middle_of_a_connect_leaves_nothing(path):
 def test_a_cancelled_owner_leaves_nothing_after_close():
     async def run():
         async with Lab() as lab:
-            managed = Managed(lab)
+            LabEngine(lab, "node-1", ADDR).plug()
+            engines = []
 
             async def own():
                 async with asyncio.TaskGroup() as group:
-                    managed.engine._spawn = lambda work: managed.spawn_in(group, work)
-                    await managed.engine.connect()
-                    managed.engine.validation_complete()
+                    world = lab.world("manager")
+                    engine = Engine(ADDR, 0.05, STEADY, world, None, group.create_task)
+                    engines.append(engine)
+                    await engine.connect()
+                    engine.validation_complete()
 
-            def spawn_in(group, work):
-                managed.tasks.append(group.create_task(work))
-                return managed.tasks[-1]
-
-            managed.spawn_in = spawn_in
             lab.start("owner", own())
             await lab.run(100)
-            assert len(managed.left()[0]) == 2
             await lab.stop("owner")
-            await managed.engine.close()
-            assert managed.left() == GONE
+            await engines[0].close()
+            await lab.run(0)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            assert lab.network.calls[ADDR] == set()
 
     asyncio.run(run())
 

@@ -224,12 +224,16 @@ def test_the_time_is_that_of_the_engine_whose_clock_is_late():
 
 def test_a_stream_that_breaks_is_opened_again_after_a_second():
     async def story(lab, watched):
+        watched.engine.world.log.set_level("debug")
         await lab.run(5)
         watched.real.vanish()
         watched.real.come_back()
         await lab.run(5)
         assert watched.asked("/events") == [0.0, 6.0]
-        assert watched.messages() == ["error monitoring events, will restart"]
+        assert watched.messages() == [
+            "error monitoring events, will restart",
+            "Start monitoring events",
+        ]
 
     in_a_lab(story)
 

@@ -7,9 +7,8 @@ import tarfile
 
 import pytest
 
-from tests.swarm.placing import NOWHERE, in_cluster, passing, pieces, real, run
+from tests.swarm.placing import NOWHERE, in_cluster, pieces, real, run
 from walkthroughs.swarm.cluster import ClusterError, Message
-from walkthroughs.swarm.engine_api import EngineError
 from walkthroughs.swarm.images import build_config
 from walkthroughs.swarm.lab_images import Image, failure
 from walkthroughs.swarm.lab_machine import DaemonError
@@ -318,80 +317,14 @@ async def test_a_build_that_fails_is_told(cluster):
 
 
 @in_cluster("node-1", "node-2")
-async def test_all_builds_of_a_session_are_on_one_engine(cluster):
-    first = await build(cluster, session="s", buildid="one")
-    await cluster.create_container(cluster_request(), "", {})
-    second = await build(cluster, session="s", buildid="two")
-    other = await build(cluster, session="t", buildid="three")
-    assert [each[-1].engine for each in (first, second, other)] == ["node-1", "node-1", "node-2"]
-
-
-@in_cluster("node-1")
-async def test_a_build_is_started_once(cluster):
-    await build(cluster, buildid="one")
-    with pytest.raises(ClusterError, match=r"^build already started$"):
-        await build(cluster, buildid="one")
-
-
-@in_cluster("node-1", "node-2")
-async def test_the_files_of_a_build_follow_it(cluster):
-    await build(cluster, buildid="one", buildargs='{"constraint:node": "=node-2"}')
-    heard = await build(cluster, buildid="upload-request:one")
-    assert {each.engine for each in heard} == {"node-2"}
-
-
-@in_cluster("node-1", "node-2")
-async def test_a_session_waits_for_its_build(cluster):
-    waiting = asyncio.ensure_future(cluster.session("s"))
-    await cluster.lab.clock.advance(4)
-    assert not waiting.done()
-    await build(cluster, session="s", buildid="one")
-    assert (await waiting).name == "node-1"
-
-
-@in_cluster("node-1")
-async def test_what_belongs_to_no_build_gives_up_after_five_seconds(cluster):
-    for work in (
-        cluster.session("s"),
-        cluster.build_cancel("one"),
-        build(cluster, buildid="upload-request:one"),
-    ):
-        with pytest.raises(ClusterError, match=r"^timeout waiting for build to start$"):
-            await passing(cluster.lab, work, 5)
-
-
-@in_cluster("node-1", "node-2")
-async def test_a_build_is_cancelled_on_its_engine(cluster):
-    await build(cluster, buildid="one", buildargs='{"constraint:node": "=node-2"}')
-    # The lab's engines know no builds that could be cancelled.
-    with pytest.raises(EngineError, match=r"^Error response from daemon: page not found$"):
-        await cluster.build_cancel("one")
-    exchange = cluster.lab.network.exchanges[-1]
-    assert (exchange.server, exchange.path) == ("node-2:2375", "/v1.40/build/cancel")
-
-
-@in_cluster("node-1")
-async def test_the_engine_of_a_build_may_have_left(cluster):
-    await build(cluster, session="s", buildid="one")
-    id, engine = cluster.engines.popitem()
-    for work in (cluster.session("s"), cluster.build_cancel("one")):
-        with pytest.raises(ClusterError) as error:
-            await work
-        assert str(error.value) == f"engine {id} has left the cluster"
-    assert engine.name == "node-1"
-
-
-@in_cluster("node-1", "node-2")
-async def test_a_build_that_is_refused_at_once_is_over(cluster):
+async def test_a_build_that_is_refused_at_once_is_told(cluster):
     def refuse(*_):
         raise DaemonError(500, "no space left on device")
 
     cluster.machines["node-1"].build = refuse
-    (message,) = await build(cluster, buildid="one")
+    (message,) = await build(cluster)
     why = "Error response from daemon: no space left on device"
     assert message == Message("node-1", error=why)
-    await cluster.lab.clock.advance(3600)
-    assert (await build(cluster, buildid="one"))[-1].engine == "node-1"
 
 
 # Docker's own engines

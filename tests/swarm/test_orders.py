@@ -272,6 +272,37 @@ async def test_a_container_that_is_created_and_cannot_be_read_is_not_reported_ei
     assert await refusal(create(engine)) == "Container created but refresh didn't report it back"
 
 
+@told
+async def test_a_creation_whose_answer_is_lost_may_have_made_a_container(engine):
+    real = engine.inventory.real
+    real.fault = "half"
+    with pytest.raises(orders.Unanswered) as error:
+        await create(engine, "web")
+    assert error.value.engine is engine
+    assert [each.name for each in real.containers.values()] == ["web"]
+
+
+@told
+async def test_who_refuses_or_was_not_reached_has_made_nothing(engine):
+    await create(engine, "web")
+    for fault in None, "500", "vanished":
+        engine.inventory.real.fault = fault
+        if fault == "vanished":
+            engine.inventory.real.vanish()
+        with pytest.raises(EngineError) as error:
+            await create(engine, "web")
+        assert not isinstance(error.value, orders.Unanswered)
+
+
+@told(images=[])
+async def test_a_pull_that_fails_has_made_nothing(engine):
+    engine.inventory.real.pull = lambda name: [FINE, BROKEN]
+    with pytest.raises(EngineError) as error:
+        await create(engine, image="redis:7")
+    assert type(error.value) is EngineError
+    assert str(error.value) == "Failed to load redis:7: no space left on device"
+
+
 @both
 async def test_a_container_that_was_started_runs(engine):
     made = await create(engine)

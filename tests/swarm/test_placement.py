@@ -1,7 +1,6 @@
 """The create path: what is reserved, what is tried again, what two requests at once get."""
 
 import asyncio
-import json
 from collections import Counter
 
 import pytest
@@ -48,14 +47,13 @@ async def test_a_created_container_is_known_at_once(cluster):
 
 
 @in_cluster("node-1")
-async def test_a_create_is_a_question_about_the_image_and_three_calls(cluster):
+async def test_a_create_is_three_calls(cluster):
     exchanges = cluster.lab.network.exchanges
     before = len(exchanges)
     container = await create(cluster)
     said = {(each.method, each.path, each.status) for each in exchanges[before:]}
     # The engine's own event has the last two asked once more, if it is quick.
     assert said == {
-        ("GET", "/v1.40/distribution/busybox:latest/json", 500),
         ("POST", "/v1.40/containers/create", 201),
         ("GET", "/v1.40/containers/json", 200),
         ("GET", f"/v1.40/containers/{container.id}/json", 200),
@@ -440,62 +438,6 @@ async def test_the_try_near_the_image_counts_as_one_of_createretry(cluster):
         await create(cluster, asking("own:latest"))
     assert str(error.value) == MISSING
     assert [line.split()[0] for line in cluster.log()] == ["level=error"] * 2
-
-
-# Which systems an image is for: TestSetOsTypeConstraint
-
-
-async def constraints(cluster, platforms, *env):
-    """Return the constraints of a container of an image that is for these platforms."""
-
-    async def answer(scope, receive, send):
-        path, body = scope["path"], b"{}"
-        if path.startswith("/v1.40/distribution/"):
-            body = json.dumps({"Platforms": [{"os": each} for each in platforms]}).encode()
-        elif not path.startswith("/v1.40/events"):
-            await machine.app(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": body})
-
-    (machine,) = cluster.machines.values()
-    cluster.lab.network.plug(machine.address, answer)
-    container = await create(cluster, asking(Env=list(env)))
-    return container.config.wishes("constraints")
-
-
-@in_cluster("node-1")
-async def test_no_platforms(cluster):
-    assert await constraints(cluster, []) == []
-
-
-@in_cluster("node-1")
-async def test_one_platform(cluster):
-    assert await constraints(cluster, ["linux"]) == ["ostype==linux"]
-
-
-@in_cluster("node-1")
-async def test_two_platforms(cluster):
-    """The original's order is a map's, another one each time."""
-    assert await constraints(cluster, ["windows", "linux"]) == ["ostype==/(linux)|(windows)/"]
-
-
-@in_cluster("node-1")
-async def test_duplicate_platforms(cluster):
-    assert await constraints(cluster, ["linux", "linux"]) == ["ostype==linux"]
-
-
-@in_cluster("node-1")
-async def test_a_wish_for_a_system_is_left_alone(cluster):
-    wish = "constraint:ostype==li*"
-    assert await constraints(cluster, ["windows"], wish) == ["ostype==li*"]
-    asked = [each.path for each in cluster.lab.network.exchanges]
-    assert not any("distribution" in path for path in asked)
-
-
-@in_cluster("node-1")
-async def test_a_registry_that_nobody_reaches_asks_for_nothing(cluster):
-    assert (await create(cluster)).config.wishes("constraints") == []
 
 
 # The network of one engine

@@ -549,6 +549,47 @@ def test_whose_twin_is_away_itself_is_not_removed():
     in_a_swarm(story, count=2)
 
 
+def test_whose_twin_is_gone_is_not_removed():
+    async def story(swarm):
+        await swarm.run("web", MOVES)
+        swarm.nodes[0].vanish()
+        await swarm.lab.run(LOST)
+        # Somebody removes the twin past the manager, which is not told.
+        swarm.nodes[1].listeners.clear()
+        swarm.nodes[1].remove("web", force=True)
+        swarm.nodes[0].come_back()
+        swarm.nodes[0].emit("image", "pull", "busybox")
+        await swarm.lab.run(LOST)
+        assert swarm.where() == {"web": [("node-1", True)]}
+        assert swarm.said("removing it") == []
+
+    in_a_swarm(story, count=2)
+
+
+def test_a_create_request_whose_answer_is_lost_leaves_one_container():
+    async def story(swarm):
+        await swarm.run("web", MOVES)
+        app = swarm.nodes[1].app
+
+        async def loses_answers(scope, receive, send):
+            async def lost(message):
+                raise ConnectionResetError
+
+            made = scope["path"].endswith("/containers/create")
+            await app(scope, receive, lost if made else send)
+
+        swarm.lab.network.plug("10.0.0.2:2375", loses_answers)
+        swarm.nodes[0].vanish()
+        await swarm.lab.run(LOST)
+        assert swarm.where() == {"web": [("node-1", True), ("node-2", False)]}
+        swarm.nodes[0].come_back()
+        await swarm.lab.run(2 * LOST)
+        [[(_, running)]] = swarm.where().values()
+        assert running
+
+    in_a_swarm(story, count=2)
+
+
 def test_a_daemon_that_is_listed_under_two_addresses_keeps_its_containers():
     async def story(swarm):
         await swarm.run("web", MOVES)
@@ -687,6 +728,22 @@ def test_events_of_containers_are_none_of_its_business():
         dog.handle(Event(None, raw))
     dog.handle(Event(None, {"from": "swarm", "status": "create"}))
     assert spawned == []
+
+
+def test_a_watchdog_says_what_it_is_about_to_do():
+    async def story(swarm):
+        swarm.nodes[0].vanish()
+        await swarm.lab.run(LOST)
+        swarm.nodes[0].come_back()
+        await swarm.lab.run(LOST)
+        who = f"{swarm.nodes[0].id}|10.0.0.1:2375"
+        assert swarm.said("Watchdog") == ["Watchdog enabled"]
+        assert swarm.said("failed - ") == [f"Node {who} failed - rescheduling containers"]
+        assert swarm.said("removing duplicate") == 2 * [
+            f"removing duplicate containers from Node {who}"
+        ]
+
+    in_a_swarm(story, count=1)
 
 
 # All of it, for hours

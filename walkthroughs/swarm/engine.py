@@ -12,8 +12,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Coroutine
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any, TypeAlias
 
 from walkthroughs.swarm.cluster import Query
@@ -104,21 +104,24 @@ class Engine:
     def log_error(self, message: str) -> None:
         self.world.log.error(message, name=self.name, id=self.id)
 
-    # Every word with the engine goes through here, because each tells how it is.
+    @contextmanager
+    def _talk(self) -> Generator[EngineAPI, None, None]:
+        """Give the client for one request, which tells how the engine is."""
+        if not self.api:
+            raise EngineError("engine no longer exists")
+        try:
+            yield self.api
+        except EngineError as error:
+            self.check_connection_error(error)
+            raise
+        self.check_connection_error(None)
 
     async def ask(
         self, method: str, path: str, query: Query | None = None, **options: Any
     ) -> Any:
         """Send a request to the engine; raise `EngineError`."""
-        if not self.api:
-            raise EngineError("engine no longer exists")
-        try:
-            answer = await self.api.ask(method, path, query, **options)
-        except EngineError as error:
-            self.check_connection_error(error)
-            raise
-        self.check_connection_error(None)
-        return answer
+        with self._talk() as api:
+            return await api.ask(method, path, query, **options)
 
     async def look(self, path: str, query: Query | None = None) -> Any:
         """Ask for something that an engine has at hand."""
@@ -128,17 +131,10 @@ class Engine:
         self, path: str, query: Query, progress: Callable[[JSON], None], **options: Any
     ) -> None:
         """Send a long request, and hand on each line of the answer."""
-        if not self.api:
-            raise EngineError("engine no longer exists")
-        try:
-            stream = self.api.stream("POST", path, query, **options)
-            async with aclosing(stream) as lines:
+        with self._talk() as api:
+            async with aclosing(api.stream("POST", path, query, **options)) as lines:
                 async for line in lines:
                     progress(line)
-        except EngineError as error:
-            self.check_connection_error(error)
-            raise
-        self.check_connection_error(None)
 
     def check_connection_error(self, error: EngineError | None) -> None:
         """Count a request that found nobody; greet an engine that is back."""

@@ -48,16 +48,16 @@ class EventsMonitor:
 
     async def run(self) -> None:
         """Follow the events until cancelled, on one connection after the other."""
-        engine = self.engine
+        engine, log = self.engine, self.engine.world.log
         while True:
+            who = {"name": engine.name, "id": engine.id}
+            log.debug("Start monitoring events", **who)
             try:
                 await self.follow()
                 why = "the stream has ended"
             except EngineError as error:
                 why = str(error)
-            who = {"name": engine.name, "id": engine.id}
-            restart = "error monitoring events, will restart"
-            engine.world.log.error(restart, error=why, **who)
+            log.error("error monitoring events, will restart", error=why, **who)
             wait = min(engine.health.failures + 1, MAX_RETRY_INTERVAL)
             await engine.world.clock.sleep(wait)
 

@@ -6,17 +6,15 @@
 | `Images`, `Image`                         | `images`, `image`                   |
 | `RemoveImages`, `TagImage`                | `remove_images`, `tag_image`        |
 | `Pull`, `Load`, `Import`                  | `pull`, `load`, `import_image`      |
-| `BuildImage`, `BuildCancel`, `Session`    | `build_image`, `build_cancel`, `session` |
+| `BuildImage`                              | `build_image`                       |
 | `convertMapToKVStrings` and back          | `build_config`                      |
 """
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import cast
 
 from walkthroughs.swarm import orders
-from walkthroughs.swarm.builds import BuildSyncer
 from walkthroughs.swarm.cluster import (
     Auth,
     Callback,
@@ -33,12 +31,6 @@ from walkthroughs.swarm.filters import Node
 from walkthroughs.swarm.orders import Progress
 from walkthroughs.swarm.scheduler import Scheduler
 from walkthroughs.swarm.world import World
-
-BUILD_WAIT = 5.0
-"""Seconds that a request may come before the build that it belongs to."""
-
-UPLOAD = "upload-request:"
-"""What the id of a build begins with in the request that brings its files."""
 
 
 def build_config(query: Query) -> tuple[ContainerConfig, Query]:
@@ -72,7 +64,6 @@ class Images:
     engines: dict[str, Engine]
     """By id."""
     scheduler: Scheduler
-    builds: BuildSyncer
 
     def list_nodes(self) -> list[Node]:
         """Return the engines as the scheduler sees them."""
@@ -157,47 +148,10 @@ class Images:
 
         The callback hears how it went; raise `ClusterError` where there is no engine.
         """
-        build_id = query.get("buildid", "")
-        if build_id.startswith(UPLOAD):
-            build_id = build_id.removeprefix(UPLOAD)
-            engine_id = await self.builds.wait_build_node(build_id, BUILD_WAIT)
-            await self._build(engine_id, query, auth, source, callback)
-            return
         config, query = build_config(query)
-        engine_id = self.place(config).id
-        with ExitStack() as afterwards:
-            if build_id:
-                known = query.get("session", ""), build_id, engine_id
-                engine_id, clean = self.builds.start_build(*known)
-                afterwards.callback(clean)
-            await self._build(engine_id, query, auth, source, callback)
-
-    async def _build(
-        self,
-        engine_id: str,
-        query: Query,
-        auth: str,
-        source: Source,
-        callback: Callback,
-    ) -> None:
-        engine = self._still_there(engine_id)
+        engine = self.place(config)
         await told(
             engine,
             callback,
             lambda p: orders.build_image(engine, query, auth, source, p),
         )
-
-    def _still_there(self, engine_id: str) -> Engine:
-        if engine := self.engines.get(engine_id):
-            return engine
-        raise ClusterError(f"engine {engine_id} has left the cluster")
-
-    async def build_cancel(self, build_id: str) -> None:
-        """End a build on the engine that it is on."""
-        engine_id = await self.builds.wait_build_node(build_id, BUILD_WAIT)
-        await orders.cancel_build(self._still_there(engine_id), build_id)
-
-    async def session(self, session_id: str) -> Engine:
-        """Return the engine of a session, as soon as its build has one."""
-        engine_id = await self.builds.wait_session_node(session_id, BUILD_WAIT)
-        return self._still_there(engine_id)

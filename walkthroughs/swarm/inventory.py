@@ -132,8 +132,8 @@ class Inventory:
         known = self.containers.get(raw["Id"])
         info: JSON = {}
         inspected = 0
-        # Engines do not always tell when a restart has ended.
-        if full or not known or known.restarting:
+        # Engines do not always tell when a restart has ended, nor is all they tell heard.
+        if full or not known or known.restarting or has_changed(known, raw):
             inspected = next(self._questions)
             found = await self._look_for(f"/containers/{raw['Id']}/json")
             if not found or (known and raw["Id"] not in self.containers):
@@ -255,6 +255,13 @@ class Inventory:
         for network_id, ends in attached.items():
             if known := self.networks.get(network_id):
                 self.networks[network_id] = known.attach(known.containers | ends)
+
+
+def has_changed(known: Container, raw: JSON) -> bool:
+    """Tell whether a list says otherwise than what was inspected."""
+    names, state = raw["Names"], raw.get("State")
+    renamed = bool(names) and known.info.get("Name") not in names
+    return renamed or (bool(state) and known.info["State"].get("Status") != state)
 
 
 def renew(known: dict[str, T], before: dict[str, T], listed: dict[str, T]) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Coroutine, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from walkthroughs.swarm.builds import BuildSyncer
 from walkthroughs.swarm.cluster import ClusterError
 from walkthroughs.swarm.discovery import Backend, DiscoveryError, Entries
 from walkthroughs.swarm.engine import Engine
@@ -56,7 +55,6 @@ class Cluster(Placement, EventHandlers):
         self.engines: dict[str, Engine] = {}
         self.pending_engines: dict[str, Engine] = {}
         """By address, because nobody has told an id yet."""
-        self.builds = BuildSyncer(world.clock)
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:

@@ -47,20 +47,38 @@ ATTACH_TIMEOUT = 10.0
 TAR = {"Content-Type": "application/x-tar"}
 
 
+class Unanswered(EngineError):
+    """An engine that may have created a container, and has not said so."""
+
+    def __init__(self, message: str, engine: Engine) -> None:
+        super().__init__(message)
+        self.engine = engine
+
+
 async def create_container(
     engine: Engine, config: ContainerConfig, name: str, auth: Auth
 ) -> Container:
     """Create a container, after a pull if the image is missing."""
-    body = for_engine(engine, config)
-    query = {"name": name} if name else {}
     try:
-        made = await engine.ask("POST", "/containers/create", query, body=body)
+        return await make(engine, config, name)
     except EngineError as error:
         if error.status != 404:
             raise
-        await pull(engine, config.image, auth, lambda line: None)
+    await pull(engine, config.image, auth, lambda line: None)
+    return await make(engine, config, name)
+
+
+async def make(engine: Engine, config: ContainerConfig, name: str) -> Container:
+    """Create a container; raise `Unanswered` where it may be there all the same."""
+    query, body = {"name": name} if name else {}, for_engine(engine, config)
+    try:
         made = await engine.ask("POST", "/containers/create", query, body=body)
-    return await look_again(engine, called(made, "Id"))
+        return await look_again(engine, called(made, "Id"))
+    except EngineError as error:
+        # Who refuses has created nothing, nor has who was never reached.
+        if error.status or isinstance(error, ConnectionFailed):
+            raise
+        raise Unanswered(str(error), engine) from None
 
 
 def for_engine(engine: Engine, config: ContainerConfig) -> JSON:

@@ -6,7 +6,6 @@
 | `createContainer`                         | `reserve`, `release`                |
 | `pendingContainer`, `ToContainer`         | `pending`                           |
 | `checkNameUniqueness`                     | `check_name_uniqueness`             |
-| `setOSTypeConstraint`                     | `_set_os_type_constraint`           |
 | `listNodes`, `node.NewNode`               | `list_nodes`, `look_at`             |
 
 A **reservation** is what a container is from the choice of its engine until the engine
@@ -21,7 +20,6 @@ from walkthroughs.swarm.config import ContainerConfig
 from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.engine_api import EngineError
 from walkthroughs.swarm.filters import Node
-from walkthroughs.swarm.inventory import understood
 from walkthroughs.swarm.resources import Resources
 
 PREDEFINED = {"", "default", "bridge", "host", "none"}
@@ -199,7 +197,6 @@ class Placement(Resources):
 
         The config learns what was found out: swarm id, system, network.
         """
-        await self._set_os_type_constraint(config, auth)
         result, retries = await self._attempt(config, name, auth), 0
         if mismatch := OS_MISMATCH.search(str(result)):
             config.add_constraint(f"ostype=={mismatch[1]}")
@@ -215,25 +212,6 @@ class Placement(Resources):
         if isinstance(result, ClusterError):
             raise result
         return result
-
-    async def _set_os_type_constraint(
-        self, config: ContainerConfig, auth: Auth
-    ) -> None:
-        """Ask a registry which systems an image is for; if it knows, insist on them."""
-        if any("ostype" in each for each in config.wishes("constraints")):
-            return
-        try:
-            engine = self.random_engine()
-            with understood("platforms"):
-                platforms = await orders.image_platforms(engine, config.image, auth)
-                systems = sorted({str(each["os"]) for each in platforms})
-        except ClusterError:
-            return
-        if len(systems) == 1:
-            config.add_constraint(f"ostype=={systems[0]}")
-        elif systems:
-            either = "|".join(f"({system})" for system in systems)
-            config.add_constraint(f"ostype==/{either}/")
 
     async def start_container(self, container: Container) -> None:
         await orders.start_container(container)

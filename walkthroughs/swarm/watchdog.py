@@ -38,6 +38,7 @@ class Watchdog:
         self.lock = asyncio.Lock()
         self.owed: set[str] = set()
         """Swarm ids of those that ran when they were lost, and do not run again."""
+        self.log.debug("Watchdog enabled")
 
     def handle(self, event: Event) -> None:
         """Note what became of an engine; the work is done in a task of its own."""
@@ -77,6 +78,9 @@ class Watchdog:
             self.log.error(f"Failed to reschedule container {lost.id}: {error}")
             # To be tried again, the next time that the engine is lost.
             inventory.put(lost)
+            if isinstance(error, orders.Unanswered):
+                # It may be there all the same, and so may the first, soon.
+                self.spawn(self.remove_duplicate_containers(error.engine))
             return
         await self.attach(new, name, attached)
         moved = f"from {lost.engine.name} to {new.engine.name} as {new.id}"
@@ -166,6 +170,8 @@ class Watchdog:
             if container.running:
                 self.owed.discard(container.swarm_id)
             return True
+        if not await self.is_there(twin):
+            return False
         if not await self.remove(container, twin):
             return False
         # It may have been created by a request whose answer was lost.
@@ -186,6 +192,15 @@ class Watchdog:
             ):
                 return other
         return None
+
+    async def is_there(self, twin: Container) -> bool:
+        """Tell whether a container exists still: one of the two has to."""
+        inventory = twin.engine.inventory
+        try:
+            await inventory.refresh_container(twin.id, full=False)
+        except EngineError:
+            return False
+        return twin.id in inventory.containers
 
     async def remove(self, container: Container, twin: Container) -> bool:
         where = f"container {container.id} was rescheduled on node {twin.engine.name}"
