@@ -376,7 +376,7 @@ async def test_an_engine_without_tls_that_is_asked_for_it_is_an_error(authority)
         ({}, "/v1.24"),
         ({"ApiVersion": "1.24", "MinAPIVersion": "1.12"}, "/v1.24"),
         ({"ApiVersion": "1.30"}, "/v1.30"),
-        ({"ApiVersion": "1.41", "MinAPIVersion": "1.12"}, "/v1.40"),
+        ({"ApiVersion": "1.41", "MinAPIVersion": "1.12"}, "/v1.31"),
         ({"ApiVersion": "1.52", "MinAPIVersion": "1.44"}, "/v1.44"),
         ({"ApiVersion": "2.0", "MinAPIVersion": "1.44"}, "/v1.44"),
         ({"ApiVersion": None, "MinAPIVersion": ""}, "/v1.24"),
@@ -390,22 +390,22 @@ def test_the_older_of_two_versions_is_spoken_unless_it_is_forgotten(version, pre
 
 
 def test_a_version_is_no_decimal_fraction():
-    assert numbers("1.9") < numbers("1.10") < numbers("1.40") < numbers("2.0")
+    assert numbers("1.9") < numbers("1.10") < numbers("1.31") < numbers("2.0")
 
 
 @on_a_loop
 async def test_an_engine_of_2025_is_spoken_to_in_its_oldest_version():
-    said = "client version 1.40 is too old. Minimum supported API version is 1.44, "
+    said = "client version 1.31 is too old. Minimum supported API version is 1.44, "
     said += "please upgrade your client to a newer version"
     refusal = Canned(json.dumps({"message": said}).encode(), status=400)
     answer = Canned(b'{"ApiVersion":"1.52","MinAPIVersion":"1.44"}')
 
     async def engine(scope, receive, send):
-        chosen = refusal if scope["path"].startswith("/v1.40/") else answer
+        chosen = refusal if scope["path"].startswith("/v1.31/") else answer
         await chosen(scope, receive, send)
 
     async with lab_api(engine) as (api, _):
-        api.negotiate({"ApiVersion": "1.40"})
+        api.negotiate({"ApiVersion": "1.31"})
         assert (await trouble(api))[1:] == (f"Error response from daemon: {said}", 400)
         api.prefix = ""
         api.negotiate(await api.ask("GET", "/version"))
@@ -420,7 +420,7 @@ async def test_every_request_after_the_negotiation_has_the_version():
         await api.ask("GET", "/info")
         api.negotiate({"ApiVersion": "1.41"})
         await api.ask("GET", "/info")
-        assert [asked[1] for asked in app.asked] == ["/info", "/v1.40/info"]
+        assert [asked[1] for asked in app.asked] == ["/info", "/v1.31/info"]
 
 
 # What is sent.
@@ -510,8 +510,8 @@ async def test_a_registry_that_is_away_is_no_engine_that_is_away():
 async def test_an_error_without_a_word_names_the_route(status, phrase):
     async with lab_api(Canned(status=status)) as (api, _):
         api.negotiate({"ApiVersion": "1.41"})
-        where = "for API route and version http://engine:2375/v1.40/info?all=1"
-        said = f"request returned {phrase} {where}, {HINT}"
+        where = "for API route and version http://engine:2375/v1.31/info?all=1"
+        said = f"Error: request returned {phrase} {where}, {HINT}"
         assert await trouble(api, query={"all": "1"}) == (EngineError, said, status)
 
 
@@ -521,7 +521,7 @@ async def test_an_error_of_more_than_a_mebibyte_is_not_read():
     async with lab_api(app) as (api, _):
         where = "for API route and version http://engine:2375/info"
         long = "with a message (> 1048576 bytes)"
-        said = f"request returned Internal Server Error {long} {where}, {HINT}"
+        said = f"Error: request returned Internal Server Error {long} {where}, {HINT}"
         assert await trouble(api) == (EngineError, said, 500)
 
 
@@ -916,7 +916,7 @@ async def test_an_engine_of_the_lab_is_asked_and_followed():
     async with Lab() as lab, client("10.0.0.1:2375", lab.world("manager")) as api:
         LabEngine(lab, "node-1", "10.0.0.1:2375").plug()
         api.negotiate(await api.ask("GET", "/version"))
-        assert (api.prefix, (await api.ask("GET", "/info"))["Name"]) == ("/v1.40", "node-1")
+        assert (api.prefix, (await api.ask("GET", "/info"))["Name"]) == ("/v1.31", "node-1")
         async with aclosing(api.stream("GET", "/events", {"since": "1"})) as events:
             asked = api.ask("POST", "/volumes/create", body={"Name": "kept"})
             event, _ = await asyncio.gather(anext(events), asked)
@@ -930,7 +930,7 @@ async def test_a_real_engine_is_asked(engines, way):
     async with client(addr) as api:
         version = await api.ask("GET", "/version", limit=DEADLINE)
         api.negotiate(version)
-        assert api.prefix == f"/v{min(version['ApiVersion'], '1.40', key=numbers)}"
+        assert api.prefix == f"/v{min(version['ApiVersion'], '1.31', key=numbers)}"
         assert (await api.ask("GET", "/info"))["Name"] == "node-1"
 
 

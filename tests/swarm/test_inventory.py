@@ -208,7 +208,7 @@ def test_a_container_has_appeared_when_its_swarm_id_has():
 async def test_all_about_a_container_that_is_new_is_asked_for(place):
     id = place.create("web", Memory=GIB, CpuShares=256)
     await place.known.refresh_containers(full=False)
-    assert place.asked() == ["GET /v1.40/containers/json", f"GET /v1.40/containers/{id}/json"]
+    assert place.asked() == ["GET /v1.31/containers/json", f"GET /v1.31/containers/{id}/json"]
     assert sums(place.known) == (1, GIB, {"/web": id})
 
 
@@ -218,9 +218,9 @@ async def test_a_soft_refresh_asks_for_a_list_and_a_full_one_for_each(place):
     await place.known.refresh_containers(full=False)
     place.asked()
     await place.known.refresh_containers(full=False)
-    assert place.asked() == ["GET /v1.40/containers/json"]
+    assert place.asked() == ["GET /v1.31/containers/json"]
     await place.known.refresh_containers(full=True)
-    assert place.asked() == ["GET /v1.40/containers/json", f"GET /v1.40/containers/{id}/json"]
+    assert place.asked() == ["GET /v1.31/containers/json", f"GET /v1.31/containers/{id}/json"]
 
 
 @in_place()
@@ -246,8 +246,8 @@ async def test_one_container_is_asked_for_alone(place):
     place.asked()
     await place.known.refresh_container(id, full=False)
     await place.known.refresh_container(id, full=True)
-    one = "GET /v1.40/containers/json"
-    assert place.asked() == [one, one, f"GET /v1.40/containers/{id}/json"]
+    one = "GET /v1.31/containers/json"
+    assert place.asked() == [one, one, f"GET /v1.31/containers/{id}/json"]
     await place.known.refresh_container(other, full=True)
     assert place.names() == ["/db", "/web"]
 
@@ -394,7 +394,7 @@ async def test_a_container_that_restarts_is_inspected_each_time(place):
     place.real.start(id)
     place.asked()
     await place.known.refresh_containers(full=False)
-    assert place.asked()[1:] == [f"GET /v1.40/containers/{id}/json"]
+    assert place.asked()[1:] == [f"GET /v1.31/containers/{id}/json"]
     assert place.known.containers[id].running
 
 

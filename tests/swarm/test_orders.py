@@ -100,7 +100,7 @@ async def refusal(work):
 def sent(engine):
     """Return what an engine of the lab was asked for since the last time."""
     exchanges = engine.inventory.real.lab.network.exchanges
-    said = [f"{each.method} {each.path.removeprefix('/v1.40')}" for each in exchanges]
+    said = [f"{each.method} {each.path.removeprefix('/v1.31')}" for each in exchanges]
     exchanges.clear()
     return said
 
@@ -117,7 +117,7 @@ class Ear:
     async def __call__(self, scope, receive, send):
         if scope["method"] != "GET":
             asked = scope["query_string"].decode()
-            self.heard.append((scope["method"], scope["path"].removeprefix("/v1.40"), asked))
+            self.heard.append((scope["method"], scope["path"].removeprefix("/v1.31"), asked))
             self.headers = {key.decode(): value.decode() for key, value in scope["headers"]}
             self.body = b""
 

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from walkthroughs.swarm.cluster import Query
 from walkthroughs.swarm.config import JSON
 from walkthroughs.swarm.engine_api import (
+    CLOSED,
     REQUEST_TIMEOUT,
     ConnectionFailed,
     EngineAPI,
@@ -108,7 +109,7 @@ class Engine:
     def _talk(self) -> Generator[EngineAPI, None, None]:
         """Give the client for one request, which tells how the engine is."""
         if not self.api:
-            raise EngineError("engine no longer exists")
+            raise EngineError(CLOSED)
         try:
             yield self.api
         except EngineError as error:

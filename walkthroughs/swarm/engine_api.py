@@ -42,7 +42,7 @@ from walkthroughs.swarm.world import (
 REQUEST_TIMEOUT = 30.0
 """Seconds for a connection to stand, and for an answer that is only looked up."""
 
-DEFAULT_VERSION = "1.40"
+DEFAULT_VERSION = "1.31"
 """The version of the engine API that the original was written for."""
 OLDEST_VERSION = "1.24"
 """What an engine speaks that names no version."""
@@ -91,7 +91,7 @@ async def check_response(response: httpx2.Response) -> None:
     except OverflowError:
         long = f" with a message (> {ERROR_LIMIT} bytes)"
     if not text:
-        what = f"request returned {httpx2.codes.get_reason_phrase(status)}{long}"
+        what = f"Error: request returned {httpx2.codes.get_reason_phrase(status)}{long}"
         where = f"for API route and version {response.url}"
         hint = "check if the server supports the requested API version"
         raise EngineError(f"{what} {where}, {hint}", status)
@@ -201,7 +201,7 @@ def shown(text: bytes | bytearray) -> str:
 
 
 def numbers(version: str) -> list[int]:
-    """Return `1.40` as [1, 40]: newer than [1, 9]."""
+    """Return `1.31` as [1, 31]: newer than [1, 9]."""
     return [int(part) if part.isdecimal() else 0 for part in version.split(".")]
 
 
@@ -250,7 +250,7 @@ class EngineAPI:
         self.host = addr if "://" in addr else f"tcp://{addr}"
         self.clock = world.clock
         self.prefix = ""
-        """`/v1.40` once the version is known."""
+        """`/v1.31` once the version is known."""
         try:
             self.client = connect(addr, world, tls)
         except NoAnswer as error:
@@ -265,7 +265,7 @@ class EngineAPI:
         theirs = str(version.get("ApiVersion") or OLDEST_VERSION)
         oldest = str(version.get("MinAPIVersion") or OLDEST_VERSION)
         ours = min(theirs, DEFAULT_VERSION, key=numbers)
-        # An engine of 2025 has forgotten how to speak 1.40.
+        # An engine of 2025 has forgotten how to speak 1.31.
         self.prefix = f"/v{max(ours, oldest, key=numbers)}"
 
     async def ask(

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from walkthroughs.swarm.config import JSON
-from walkthroughs.swarm.engine_api import EngineError
+from walkthroughs.swarm.engine_api import CLOSED, EngineError
 from walkthroughs.swarm.events import Event
 from walkthroughs.swarm.inventory import understood
 
@@ -64,7 +64,7 @@ class EventsMonitor:
     async def follow(self) -> None:
         """Follow the events on one connection, to its end; raise `EngineError`."""
         if not self.engine.api:
-            raise EngineError("engine no longer exists")
+            raise EngineError(CLOSED)
         query = {"since": f"{self.since // 10**9}.{self.since % 10**9:09}"}
         stream = self.engine.api.stream("GET", "/events", query)
         async with aclosing(stream) as events:

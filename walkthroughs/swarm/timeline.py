@@ -71,7 +71,7 @@ def as_message(exchange: Exchange) -> Message:
     """Return a request as people would note it: without version, with short ids."""
     homes = {address: name for name, (address, _) in NODES.items()}
     server = homes.get(exchange.server) or exchange.server.partition(":")[0]
-    path = exchange.path.removeprefix("/v1.40")
+    path = exchange.path.removeprefix("/v1.31")
     path = re.sub("[0-9a-f]{64}", lambda id: id[0][:SHORT], path)
     failed = f" {exchange.status or 'refused'}" if not 0 < exchange.status < 400 else ""
     said = f"{exchange.method} {path}{failed}"
@@ -219,10 +219,10 @@ KINDS = (
     ("POST /containers", "run a container"),
     ("GET /events", "connect"),
     ("GET /images", "refresh"),
-    ("GET /distribution", "look an image up"),
     ("POST /v1/clusters/", "heartbeat"),
     ("POST /v1/clusters", "make a token"),
     ("GET /v1/clusters", "ask for the list"),
+    ("GET /containers", "look for twins"),
     ("create", "ask for a container"),
 )
 """What a burst is about, by what is said in it; the first line that fits tells."""
