@@ -897,7 +897,7 @@ async def test_a_client_that_is_closed_breaks_off_what_is_under_way():
         reading = asyncio.create_task(anext(stream))
         await asyncio.sleep(0)
         await api.close()
-        with pytest.raises(EngineError, match=r"^engine no longer exists$"):
+        with pytest.raises(EngineError, match=r"^Engine no longer exists$"):
             await reading
 
 
@@ -905,7 +905,7 @@ async def test_a_client_that_is_closed_breaks_off_what_is_under_way():
 async def test_a_client_that_is_closed_refuses_what_comes_later():
     async with served(Canned(b"1")) as addr, client(addr) as api:
         await api.close()
-        assert await trouble(api) == (EngineError, "engine no longer exists", 0)
+        assert await trouble(api) == (EngineError, "Engine no longer exists", 0)
 
 
 # Engines of the lab, and real ones.

@@ -41,14 +41,14 @@ class Post:
     """Carries the answers of a machine; one that is held is old when it comes."""
 
     def __init__(self, machine):
-        self.app, self.held = machine.app, {}
+        self.app, self.held = machine.app, []
         machine.vanish()
         machine.lab.network.plug(machine.address, self)
 
     def hold(self, end):
-        """Hold the next answer about such a path, until the event that is returned."""
-        self.held[end] = asyncio.Event()
-        return self.held[end]
+        """Hold one more answer about such a path, until the event that is returned."""
+        self.held.append((end, asyncio.Event()))
+        return self.held[-1][1]
 
     async def __call__(self, scope, receive, send):
         said, path = [], scope["path"]
@@ -57,8 +57,11 @@ class Post:
             said.append(message)
 
         await self.app(scope, receive, keep)
-        if end := next((end for end in self.held if path.endswith(end)), None):
-            await self.held.pop(end).wait()
+        for held in self.held:
+            if path.endswith(held[0]):
+                self.held.remove(held)
+                await held[1].wait()
+                break
         for message in said:
             await send(message)
 
@@ -226,16 +229,36 @@ async def test_a_soft_refresh_asks_for_a_list_and_a_full_one_for_each(place):
 @in_place()
 async def test_a_soft_refresh_learns_what_a_list_says(place):
     id = place.create("web")
+    place.real.start(id)
     await place.known.refresh_containers(full=False)
     before = place.known.containers[id]
-    place.real.start(id)
-    place.real.rename(id, "shop")
+    await place.lab.clock.advance(5)
+    place.real.update(id, Memory=GIB)
     await place.known.refresh_containers(full=False)
     now = place.known.containers[id]
-    assert (now.names, now.raw["State"], now.running) == (["/shop"], "running", False)
+    assert (before.raw["Status"], now.raw["Status"]) == ("Up Less than a second", "Up 5 seconds")
     assert (now.info is before.info, now.config is before.config) == (True, True)
     await place.known.refresh_containers(full=True)
-    assert place.known.containers[id].running
+    assert place.known.used_memory == GIB
+
+
+@pytest.mark.parametrize("change", [LabEngine.start, lambda real, id: real.rename(id, "shop")])
+def test_who_has_another_state_or_name_on_a_list_is_inspected(change):
+    """The original believes its last inspection until an event comes."""
+
+    @in_place()
+    async def story(place):
+        id = place.create("web")
+        await place.known.refresh_containers(full=False)
+        place.asked()
+        change(place.real, id)
+        await place.known.refresh_containers(full=False)
+        assert place.asked()[1:] == [f"GET /v1.31/containers/{id}/json"]
+        assert place.known.containers[id].info == place.real.inspect(id)
+        await place.known.refresh_containers(full=False)
+        assert len(place.asked()) == 1
+
+    story()
 
 
 @in_place()
@@ -357,18 +380,52 @@ async def test_an_older_inspection_does_not_bring_the_dead_to_life(place):
 
 @in_place()
 async def test_a_newer_list_does_not_hide_an_inspection(place):
-    id = place.create("old")
-    await place.known.refresh_containers(full=True)
+    id = place.create("web")
     place.real.start(id)
+    await place.known.refresh_containers(full=True)
+    place.real.update(id, Memory=GIB)
     here = Post(place.real).hold(f"/{id}/json")
     task = await place.begun(place.known.refresh_container(id, full=True))
-    place.real.rename(id, "new")
+    await place.lab.clock.advance(5)
     await place.known.refresh_containers(full=False)
-    assert not place.known.containers[id].running
+    assert place.known.used_memory == 0
     here.set()
     await task
-    now = place.known.containers[id]
-    assert (now.running, now.names) == (True, ["/new"])
+    assert place.known.used_memory == GIB
+    assert place.known.containers[id].raw["Status"] == "Up 5 seconds"
+
+
+@pytest.mark.parametrize("end", ["/containers/json", "/{}/json"])
+def test_of_three_answers_the_newest_stays_whichever_comes_last(end):
+    @in_place()
+    async def story(place):
+        id = place.create("one")
+        await place.known.refresh_containers(full=True)
+        post, tasks, gates = Post(place.real), [], []
+        for name in "two", "three":
+            gates.append(post.hold(end.format(id)))
+            place.real.rename(id, name)
+            work = place.known.refresh_container(id, full=True)
+            tasks.append(await place.begun(work))
+        place.real.rename(id, "four")
+        await place.known.refresh_container(id, full=True)
+        for gate, task in zip(gates, tasks, strict=True):
+            gate.set()
+            await task
+            now = place.known.containers[id]
+            assert (now.names, now.info["Name"]) == (["/four"], "/four")
+
+    story()
+
+
+@in_place()
+async def test_of_who_is_gone_nothing_is_kept(place):
+    id = place.create("web")
+    await place.known.refresh_containers(full=True)
+    assert id in json.dumps(vars(place.known), default=str)
+    place.real.remove(id)
+    await place.known.refresh_containers(full=True)
+    assert id not in json.dumps(vars(place.known), default=str)
 
 
 @in_place()
@@ -391,11 +448,10 @@ async def test_a_container_that_restarts_is_inspected_each_time(place):
     known = place.known.containers[id]
     restarting = {**known.info, "State": {**known.info["State"], "Restarting": True}}
     place.known.put(Container(place.engine, known.config, known.raw, restarting))
-    place.real.start(id)
     place.asked()
     await place.known.refresh_containers(full=False)
     assert place.asked()[1:] == [f"GET /v1.31/containers/{id}/json"]
-    assert place.known.containers[id].running
+    assert not place.known.containers[id].restarting
 
 
 @in_place()
@@ -787,6 +843,32 @@ def test_an_answer_of_the_wrong_shape_is_refused_and_changes_nothing(path, answe
             except EngineError as error:
                 refusals.append(str(error))
         assert refusals[0] == f"unexpected answer {said}"
+        assert state(known) == before
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("status", [401, 403, 409, 500])
+def test_no_refusal_but_404_says_that_a_thing_is_gone(status):
+    id, net, fine = answers()
+
+    async def refuse(path, query=None):
+        if path == "/containers/json":
+            return fine[path]
+        raise EngineError("no", status)
+
+    async def story():
+        teller = Teller(fine)
+        known = Inventory(teller)
+        await everything(known)
+        before, teller.look = state(known), refuse
+        for ask in (
+            known.refresh_container(id, full=True),
+            known.refresh_network(net),
+            known.refresh_volume("data"),
+        ):
+            with pytest.raises(EngineError, match=r"^no$"):
+                await ask
         assert state(known) == before
 
     asyncio.run(story())

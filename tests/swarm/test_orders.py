@@ -20,6 +20,7 @@ from walkthroughs.swarm.engine_api import ConnectionFailed, EngineError
 from walkthroughs.swarm.lab import Lab
 from walkthroughs.swarm.lab_engine import LabEngine
 from walkthroughs.swarm.lab_images import Image, failure
+from walkthroughs.swarm.lab_machine import DaemonError
 from walkthroughs.swarm.world import World
 
 GIB = 1 << 30
@@ -234,12 +235,32 @@ def test_a_registry_that_a_real_engine_does_not_reach_is_the_reason(engines):
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (404, 'create data: error looking up volume plugin x: plugin "x" not found'),
+        (409, "Conflict"),
+        (500, "No such image"),
+    ],
+)
 @told
-async def test_only_a_404_makes_an_engine_pull(engine):
-    await create(engine, "web")
-    sent(engine)
-    await refusal(create(engine, "web"))
+async def test_only_a_missing_image_makes_an_engine_pull(engine, status, why):
+    def refuse(*_, **__):
+        raise DaemonError(status, why)
+
+    engine.inventory.real.create = refuse
+    assert await refusal(create(engine, "web")) == f"{DAEMON}{why}"
     assert sent(engine) == ["POST /containers/create"]
+
+
+def test_a_real_engine_without_a_volume_driver_is_not_told_to_pull(engines):
+    async def story():
+        async with reached(engines[0].address, World(stdout=io.StringIO())) as engine:
+            said = await refusal(create(engine, Binds=["data:/data"], VolumeDriver="nobody"))
+            why = 'create data: error looking up volume plugin nobody: plugin "nobody" not found'
+            assert said == f"{DAEMON}{why}"
+
+    asyncio.run(story())
 
 
 @told(images=[])
@@ -566,14 +587,6 @@ async def test_a_build_takes_along_what_the_client_said(engine):
     assert ear.body == context
 
 
-@told
-async def test_a_build_is_cancelled_by_its_id(engine):
-    ear = Ear(engine)
-    # The lab's engines know no builds that could be cancelled.
-    assert await refusal(orders.cancel_build(engine, "b 1")) == f"{DAEMON}page not found"
-    assert ear.heard == [("POST", "/build/cancel", "id=b+1")]
-
-
 @both
 async def test_an_image_has_its_new_name_at_once(engine):
     await orders.tag_image(engine, "busybox", "own")
@@ -651,40 +664,6 @@ async def test_a_listener_that_fails_is_heard(engine):
 
     with pytest.raises(BrokenPipeError):
         await orders.load(engine, pieces(own_archive()), fail)
-
-
-class Registry:
-    """An engine that asks a registry for you."""
-
-    def __init__(self, answer):
-        self.answer, self.asked = answer, []
-
-    async def ask(self, *arguments, **options):
-        self.asked.append((arguments, options))
-        return self.answer
-
-
-def platforms(answer):
-    engine = Registry(answer)
-    found = asyncio.run(orders.image_platforms(engine, "host:5000/a/b:1", AUTH))
-    headers = orders.encode_auth(AUTH)
-    assert engine.asked == [
-        (("GET", "/distribution/host:5000/a/b:1/json"), {"headers": headers, "limit": 30.0})
-    ]
-    return found
-
-
-def test_a_registry_says_what_systems_an_image_is_for():
-    assert platforms({"Platforms": [{"os": "linux"}]}) == [{"os": "linux"}]
-
-
-def test_a_registry_may_not_say():
-    assert platforms({"Platforms": None}) == []
-
-
-def test_a_registry_that_says_something_else_is_an_error():
-    with pytest.raises(EngineError, match=r"^unexpected answer about platforms "):
-        platforms(None)
 
 
 # Networks and volumes
@@ -770,6 +749,16 @@ async def test_a_volume_in_use_is_not_removed(engine):
     assert list(engine.inventory.volumes) == ["data"]
 
 
+class Answering:
+    """An engine that answers all orders the same."""
+
+    def __init__(self, answer):
+        self.answer, self.cpus = answer, 4
+
+    async def ask(self, *arguments, **options):
+        return self.answer
+
+
 @pytest.mark.parametrize("answer", [None, [], {}, 7])
 @pytest.mark.parametrize(
     "order",
@@ -781,10 +770,8 @@ async def test_a_volume_in_use_is_not_removed(engine):
     ids=["container", "network", "volume"],
 )
 def test_who_makes_a_thing_and_does_not_say_which_is_not_understood(order, answer):
-    engine = Registry(answer)
-    engine.cpus = 4
     with pytest.raises(EngineError, match=r"^unexpected answer about a new thing \("):
-        asyncio.run(order(engine))
+        asyncio.run(order(Answering(answer)))
 
 
 @told
@@ -799,12 +786,10 @@ async def test_every_order_tells_what_an_engine_refuses(engine):
         orders.start_container(known),
         orders.rename_container(known, "shop"),
         orders.remove_container(known, force=True, volumes=True),
-        orders.image_platforms(engine, "redis", {}),
         orders.pull(engine, "redis", {}, print),
         orders.load(engine, pieces(b""), print),
         orders.import_image(engine, {}, pieces(b""), print),
         orders.build_image(engine, {}, "", pieces(b""), print),
-        orders.cancel_build(engine, "b1"),
         orders.remove_image(engine, "busybox", force=True),
         orders.tag_image(engine, "busybox", "own"),
         orders.create_network(engine, "mesh", {}),

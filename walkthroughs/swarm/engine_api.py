@@ -57,7 +57,7 @@ LINE_LIMIT = 1024 * 1024
 KEEPALIVE = 15
 """Seconds of silence until the system asks whether the other machine is still there."""
 
-CLOSED = "engine no longer exists"
+CLOSED = "Engine no longer exists"
 GONE = {errno.ECONNREFUSED, errno.ENOENT}
 OUR_CERTIFICATE = re.compile("alert (bad cert|cert|unknown ca)")
 """What OpenSSL says when a server refuses the client's."""

@@ -132,7 +132,7 @@ class Inventory:
         known = self.containers.get(raw["Id"])
         info: JSON = {}
         inspected = 0
-        # Engines do not always tell when a restart has ended, nor is all they tell heard.
+        # Engines do not always tell when a restart has ended, and are not always heard.
         if full or not known or known.restarting or has_changed(known, raw):
             inspected = next(self._questions)
             found = await self._look_for(f"/containers/{raw['Id']}/json")
@@ -258,7 +258,7 @@ class Inventory:
 
 
 def has_changed(known: Container, raw: JSON) -> bool:
-    """Tell whether a list says otherwise than what was inspected."""
+    """Tell whether a list says something else than the last inspection."""
     names, state = raw["Names"], raw.get("State")
     renamed = bool(names) and known.info.get("Name") not in names
     return renamed or (bool(state) and known.info["State"].get("Status") != state)

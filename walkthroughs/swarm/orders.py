@@ -3,7 +3,6 @@
 | upstream, methods of `Engine`             | here, functions                     |
 |-------------------------------------------|-------------------------------------|
 | `CreateContainer`, `StartContainer`, ...  | `create_container`, ...             |
-| `GetImagePlatforms`                       | `image_platforms`                   |
 | `Pull`, `Load`, `Import`, `BuildImage`    | `pull`, `load`, ...                 |
 | `RemoveImage`, `TagImage`                 | `remove_image`, `tag_image`         |
 | `CreateNetwork`, `NetworkConnect`, ...    | `create_network`, `connect`, ...    |
@@ -30,12 +29,7 @@ from walkthroughs.swarm.cluster import (
 )
 from walkthroughs.swarm.config import JSON, ContainerConfig
 from walkthroughs.swarm.engine import Engine
-from walkthroughs.swarm.engine_api import (
-    REQUEST_TIMEOUT,
-    ConnectionFailed,
-    EngineError,
-    escape,
-)
+from walkthroughs.swarm.engine_api import ConnectionFailed, EngineError, escape
 from walkthroughs.swarm.inventory import rows, understood
 
 Progress: TypeAlias = Callable[[JSON], None]
@@ -62,7 +56,8 @@ async def create_container(
     try:
         return await make(engine, config, name)
     except EngineError as error:
-        if error.status != 404:
+        # A 404 may also be about a volume's driver, which no pull brings.
+        if error.status != 404 or "No such image" not in str(error):
             raise
     await pull(engine, config.image, auth, lambda line: None)
     return await make(engine, config, name)
@@ -128,15 +123,6 @@ def encode_auth(auth: Auth) -> dict[str, str]:
         return {}
     text = json.dumps(auth).encode()
     return {"X-Registry-Auth": base64.urlsafe_b64encode(text).decode()}
-
-
-async def image_platforms(engine: Engine, image: str, auth: Auth) -> list[JSON]:
-    """Ask a registry, through an engine, what systems an image is for."""
-    path, headers = f"/distribution/{escape(image)}/json", encode_auth(auth)
-    limit = REQUEST_TIMEOUT
-    answer = await engine.ask("GET", path, headers=headers, limit=limit)
-    with understood("platforms"):
-        return rows(answer.get("Platforms"))
 
 
 @asynccontextmanager
@@ -209,10 +195,6 @@ async def build_image(
     lines = Lines("Failed to build image", progress)
     async with images_seen(engine):
         await engine.follow("/build", query, lines, content=source, headers=headers)
-
-
-async def cancel_build(engine: Engine, build_id: str) -> None:
-    await engine.ask("POST", "/build/cancel", {"id": build_id})
 
 
 async def remove_image(engine: Engine, name: str, force: bool) -> list[JSON]:
