@@ -150,7 +150,7 @@ def test_the_environment_of_the_site_has_what_the_tests_of_chapters_import() -> 
     providers = packages_distributions()
     missing = {
         name
-        for name in imported - {"walkthroughs", "literate"}
+        for name in imported - {"walkthroughs", "literate", "tests"}
         if not {each.lower().replace("_", "-") for each in providers[name]} & installed
     }
     assert missing == set()

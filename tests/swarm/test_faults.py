@@ -562,7 +562,7 @@ def test_a_thousand_engines_flap_for_a_day_and_the_view_is_the_truth_at_its_end(
         await storm.rage(600, 30, DAY)
         # By then, each has been asked for everything once more.
         await swarm.lab.run(21 * HOUR)
-        assert swarm.log.getvalue().count("Rescheduled container") > 50
+        assert swarm.log.getvalue().count("Rescheduled container") > 30
         assert swarm.names() == storm.expected(before)
         assert running(swarm) == ran
         assert swarm.view() == swarm.truth()

@@ -14,7 +14,7 @@ on are what the engines said, as JSON, and the engine that said it.
 """
 
 from collections.abc import AsyncIterable, Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from walkthroughs.swarm.config import JSON, ContainerConfig
 from walkthroughs.swarm.events import APIEventHandler, EventHandler
@@ -233,8 +233,8 @@ class Message(NamedTuple):
 Callback: TypeAlias = Callable[[Message], None]
 Auth: TypeAlias = JSON
 """Who asks a registry, as the client has sent it; {} is nobody."""
-Query: TypeAlias = Mapping[str, str]
-"""What stands behind the question mark of an engine's URL."""
+Query: TypeAlias = Mapping[str, Any]
+"""What stands behind the question mark of an engine's URL: texts, or lists of them."""
 Source: TypeAlias = AsyncIterable[bytes]
 """A body that is passed on while it comes in."""
 

@@ -277,7 +277,7 @@ class EngineAPI:
         headers: Headers | None = None,
         limit: float | None = None,
     ) -> Any:
-        """Return what an engine answers, from JSON; None for an empty answer.
+        """Return what an engine answers, from JSON; None for an order without words.
 
         Raise `ConnectionFailed` when nobody answers within `limit` seconds.
         """
@@ -294,7 +294,7 @@ class EngineAPI:
     ) -> Any:
         async with self._send(method, path, query, **options) as response:
             content = await read(response, ANSWER_LIMIT)
-        if not content:
+        if not content and method != "GET":
             return None
         try:
             return json.loads(content)
