@@ -26,7 +26,7 @@ site: $(VENV)/.site ## build the site, strictly, into site/
 
 .PHONY: test
 test: $(VENV)/.test ## run every test: pages, notebooks, modules, the press
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.test ## lint, formats, types, the ledger of the pages, their holes

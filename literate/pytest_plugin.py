@@ -2,7 +2,9 @@
 
 Each block that runs is one test, with page and line in its name; the page's account of its module
 is one; the chapter's notebook, executed by nbclient, is one more. Pages and notebooks start
-running, side by side, as soon as the collection is done.
+running, side by side, as soon as the collection is done. A run of many pages executes one notebook
+in eight, because a kernel takes longer to start than most pages take; with
+WALKTHROUGHS_REQUIRE_REAL=1 it is all of them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from literate.needs import REQUIRE_REAL
 from literate.page import Break, Example, Exercise, Page
 from literate.pressed import Pressed
 from literate.problems import PressError, Problem
@@ -25,6 +28,7 @@ from literate.run import press, read
 
 __all__ = [
     "pytest_collect_file",
+    "pytest_collection_modifyitems",
     "pytest_runtest_logreport",
     "pytest_runtestloop",
     "pytest_terminal_summary",
@@ -41,6 +45,21 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if file_path.suffix != ".md" or not inside:
         return None
     return PageFile.from_parent(parent, path=file_path)  # pyright: ignore[reportUnknownMemberType]
+
+
+MANY = 8
+"""Pages in a run from which on most notebooks are left out."""
+
+LEFT_OUT = f"one notebook in {MANY} is executed in a run of many pages; all with {REQUIRE_REAL}=1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most notebooks out of a run of many pages."""
+    notebooks = [item for item in items if isinstance(item, NotebookItem)]
+    if len(notebooks) > MANY and os.environ.get(REQUIRE_REAL) != "1":
+        for number, item in enumerate(notebooks):
+            if number % MANY:
+                item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
 
 
 POOL = pytest.StashKey[tuple[ThreadPoolExecutor, set[Any]]]()
@@ -86,7 +105,7 @@ class PageFile(pytest.File):
         """Return the run of the page, and of its notebook; the first call starts them."""
         if self.running is None:
             project = Project.find(self.config.rootpath)
-            result = pool.submit(press, self.page, project, cache=False)
+            result = pool.submit(press, self.page, project, fresh=True)
             self.running = Running(project, self.page, result)
             if notebook:
                 self.running.executed = pool.submit(_execute, self.running)
@@ -224,7 +243,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     """
     items = [item for item in session.items if isinstance(item, PageItem)]
     pages = [item.parent for item in items if isinstance(item.parent, PageFile)]
-    notebooks = {item.parent for item in items if isinstance(item, NotebookItem)}
+    chosen = [item for item in items if isinstance(item, NotebookItem)]
+    notebooks = {item.parent for item in chosen if not item.get_closest_marker("skip")}
     shared = hasattr(session.config, "workerinput")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         session.config.stash[POOL] = pool, notebooks

@@ -109,11 +109,13 @@ def press(
     project: Project,
     *,
     cache: bool = True,
+    fresh: bool = False,
     instead: Path | None = None,
     mutants: bool = True,
 ) -> Pressed:
     """Run one page and return what came of it; problems are in the answer, not raised.
 
+    With `cache`, a kept result is taken, unless it is to be `fresh`, and a new one is kept.
     The file `instead` takes the place of the module: it runs whole before the first block.
     """
     started = time.monotonic()
@@ -126,7 +128,7 @@ def press(
     todo = list(steps(pressed, instead))
     if can_run and todo:
         kept = Kept(page, project, todo, pressed.skipped) if cache and instead is None else None
-        if kept is None or not kept.load(pressed):
+        if kept is None or fresh or not kept.load(pressed):
             Process(pressed, project, todo).run()
             if mutants:
                 _catch_mutants(pressed, project)

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+THOROUGH = os.environ.get("WALKTHROUGHS_REQUIRE_REAL") == "1"
+"""Whether a run may take its time: more seeds, more engines, every page in the browser."""
+
 
 @pytest.fixture(scope="session")
 def require() -> Callable[[str], str]:
@@ -18,7 +21,7 @@ def require() -> Callable[[str], str]:
         if path := shutil.which(program):
             return path
         missing = f"{program} is not on this machine"
-        if os.environ.get("WALKTHROUGHS_REQUIRE_REAL") == "1":
+        if THOROUGH:
             pytest.fail(missing)
         pytest.skip(missing)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import THOROUGH
 from walkthroughs.swarm import filters, strategies
 from walkthroughs.swarm.cluster import ClusterError
 from walkthroughs.swarm.config import ContainerConfig
@@ -749,7 +750,7 @@ def test_a_watchdog_says_what_it_is_about_to_do():
 # All of it, for hours
 
 
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=10 if THOROUGH else 1, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10**6), slow=st.lists(st.sampled_from([0, 1, 4]), min_size=4, max_size=4)
 )
