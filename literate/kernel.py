@@ -63,6 +63,9 @@ def raised(outputs: list[Json]) -> tuple[str, str] | None:
         said = "".join(output.get("text", "")) if output.get("name") == "stderr" else ""
         if found := re.search(r"\| (\w*ExceptionGroup): (.*)", said):
             return found[1], found[2]
+        # And what was raised out of one.
+        if found := re.search(r"\ATraceback (?s:.*)\n(\w+): (.*)\n\Z", said):
+            return found[1], found[2]
     return None
 
 

@@ -111,6 +111,8 @@ def main() -> None:
     """Do the job on standard input."""
     job = json.load(sys.stdin)
     sys.path.insert(0, job["root"])
+    # Plugins that happen to be installed cost each fork more than the test does.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     distrust_fresh_bytecode()
     verdicts: list[Any] = []
     for text, test in job["mutants"]:

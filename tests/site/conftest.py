@@ -103,13 +103,18 @@ def address(site: Path) -> Iterator[str]:
         yield f"{shared}/below/site/"
 
 
+@pytest.fixture(scope="session")
+def program(require: Callable[[str], str]) -> str:
+    """The path of a browser. Asked for first, so that nobody waits for a site to skip its tests."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None) or require(BROWSERS[0])
+
+
 @pytest.fixture(scope="module")
-def browser(require: Callable[[str], str]) -> Iterator[Browser]:
+def browser(program: str) -> Iterator[Browser]:
     """A browser from this machine.
 
     One for a module, and no longer: its event loop would be in the way of other tests.
     """
-    program = next(filter(None, map(shutil.which, BROWSERS)), None) or require(BROWSERS[0])
     arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=arguments)

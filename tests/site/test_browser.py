@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+pytestmark = pytest.mark.usefixtures("program")
+
 WITH_STRIP = "how-to-read/"
 CHAPTER = "linux/list_head/"
 

@@ -14,6 +14,8 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, Request, expect
 
+pytestmark = pytest.mark.usefixtures("program")
+
 BUDGET = 200_000
 """Bytes that a page may transfer on first view, text compressed."""
 TEXT = ("text/", "application/json", "javascript", "svg")

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+pytestmark = pytest.mark.usefixtures("program")
+
 INDEX = "**/search/search_index.json"
 INPUT = ".md-search__input"
 RESULT = "a.md-search-result__link"

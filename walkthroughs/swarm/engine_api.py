@@ -225,8 +225,8 @@ def direct(path: str | None, tls: ssl.SSLContext | None) -> httpx2.AsyncHTTPTran
     """Return a way to an engine: by a socket's path or by TCP, and by no proxy."""
     return httpx2.AsyncHTTPTransport(
         verify=tls or NO_TLS,
-        # Streams that last would use up the hundred connections of the default. One that
-        # is idle is kept: an engine that is ending still answers on it, and on no new one.
+        # Streams that last would use up the hundred connections of the default. An idle
+        # one is kept: an engine that is ending still answers on it, and on no new one.
         limits=httpx2.Limits(
             max_connections=None, max_keepalive_connections=20, keepalive_expiry=None
         ),
