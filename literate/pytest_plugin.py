@@ -3,7 +3,7 @@
 Each block that runs is one test, with page and line in its name; the page's account of its module
 is one; the chapter's notebook, executed by nbclient, is one more. Pages and notebooks start
 running, side by side, as soon as the collection is done. A run of many pages executes one notebook
-in eight, because a kernel takes longer to start than most pages take; with
+in twelve, because a kernel takes longer to start than most pages take; with
 WALKTHROUGHS_REQUIRE_REAL=1 it is all of them.
 """
 
@@ -47,7 +47,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return PageFile.from_parent(parent, path=file_path)  # pyright: ignore[reportUnknownMemberType]
 
 
-MANY = 8
+MANY = 12
 """Pages in a run from which on most notebooks are left out."""
 
 LEFT_OUT = f"one notebook in {MANY} is executed in a run of many pages; all with {REQUIRE_REAL}=1"

@@ -15,10 +15,21 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
+from tests.conftest import THOROUGH
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300
 """Seconds in which another worker must have built the site."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the site out of a quick run of everything: to build it takes a fifth of the time."""
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    if not THOROUGH and len(here) < len(items):
+        why = "the site is built with WALKTHROUGHS_REQUIRE_REAL=1, or for pytest tests/site"
+        for item in here:
+            item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="session")

@@ -141,6 +141,13 @@ async def test_an_engine_that_stays_away_is_asked_less_and_less(lab):
 
 
 @lab_test
+async def test_who_did_not_answer_is_left_alone_for_half_a_minute(lab):
+    manage(lab, Listed(ONE))
+    await lab.run(100)
+    assert asked(lab, ONE) == [0, 40, 80]
+
+
+@lab_test
 async def test_an_engine_that_comes_late_is_registered_at_the_next_try(lab):
     cluster = manage(lab, Listed(ONE))
     engine = LabEngine(lab, "node-1", ONE)
