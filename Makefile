@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+# One more than there are processors: some tests wait for a real server.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 # The two site tools each print a notice of their own at start; both are known
 # (see CONTRIBUTING.md) and would drown the build's own lines.
@@ -26,7 +28,7 @@ site: $(VENV)/.site ## build the site, strictly, into site/
 
 .PHONY: test
 test: $(VENV)/.test ## run every test: pages, notebooks, modules, the press
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.test ## lint, formats, types, the ledger of the pages, their holes
@@ -41,7 +43,7 @@ notebook: $(VENV)/.notebook ## open JupyterLab on the chapters' notebooks
 	$(BIN)/jupyter lab --notebook-dir=build/pages
 
 .PHONY: bench
-bench: $(VENV)/.test ## measure the press, a diff, the hub and a watch, each beside an alternative
+bench: $(VENV)/.test ## measure the press, a diff, the hub, a watch, placements, each beside an alternative
 	$(BIN)/python -m benchmarks
 
 .PHONY: lock
