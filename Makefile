@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 # One more than there are processors: some tests wait for a real server.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 # The two site tools each print a notice of their own at start; both are known
 # (see CONTRIBUTING.md) and would drown the build's own lines.
