@@ -6,7 +6,7 @@ import io
 import pytest
 
 from walkthroughs.swarm.engine_api import ConnectionFailed, EngineError
-from walkthroughs.swarm.lab import Lab
+from walkthroughs.swarm.lab import Lab, VirtualClock
 from walkthroughs.swarm.lab_engine import LabEngine
 from walkthroughs.swarm.specs import (
     THRESHOLD,
@@ -35,6 +35,23 @@ def labels(*stated, facts=None):
     world = World(stdout=io.StringIO())
     found = engine_labels(facts or {}, stated, WHO, world.log)
     return found, world.stdout.getvalue()
+
+
+def test_a_name_server_that_is_silent_is_given_up_after_thirty_seconds(monkeypatch):
+    async def silent(*arguments, **options):
+        await asyncio.get_running_loop().create_future()
+
+    async def main():
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", silent)
+        clock = VirtualClock()
+        asked = asyncio.ensure_future(resolve("node-1:2375", World(clock)))
+        await clock.advance(29)
+        assert not asked.done()
+        await clock.advance(1)
+        await asked
+
+    with pytest.raises(ConnectionFailed, match=r"^node-1:2375: no name server answers$"):
+        asyncio.run(main())
 
 
 def test_an_engine_is_its_daemon_and_its_address():

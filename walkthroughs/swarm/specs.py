@@ -15,10 +15,14 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from walkthroughs.swarm.config import JSON
-from walkthroughs.swarm.engine_api import ConnectionFailed, EngineError
+from walkthroughs.swarm.engine_api import (
+    REQUEST_TIMEOUT,
+    ConnectionFailed,
+    EngineError,
+)
 from walkthroughs.swarm.golang import split_host_port, unix_time
 from walkthroughs.swarm.inventory import understood
-from walkthroughs.swarm.world import Log, World
+from walkthroughs.swarm.world import Log, World, within
 
 THRESHOLD = 2.0
 """Seconds by which an engine's clock may differ from ours."""
@@ -41,7 +45,10 @@ async def resolve(addr: str, world: World) -> str:
         if world.transport or is_ip(host):
             return host
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        look_up = loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await within(REQUEST_TIMEOUT, look_up, world.clock)
+    except TimeoutError:
+        raise ConnectionFailed(f"{addr}: no name server answers") from None
     except (OSError, ValueError) as error:
         raise ConnectionFailed(f"{addr}: {error}") from None
     # As in Go, the older of the two protocols where a host has both.
