@@ -429,6 +429,57 @@ async def test_of_who_is_gone_nothing_is_kept(place):
 
 
 @in_place()
+async def test_a_container_that_is_new_and_gone_again_does_not_come_back(place):
+    id = place.create("new")
+    here = Post(place.real).hold(f"/{id}/json")
+    # An event tells of it, and meanwhile an order has made it known and removed it.
+    task = await place.begun(place.known.refresh_container(id, full=True))
+    await place.known.refresh_container(id, full=True)
+    assert list(place.known.containers) == [id]
+    place.known.drop(id)
+    here.set()
+    await task
+    assert place.known.containers == {}
+
+
+@in_place()
+async def test_a_volume_that_is_removed_while_it_is_asked_for_does_not_come_back(place):
+    place.real.create_volume("data")
+    here = Post(place.real).hold("/volumes/data")
+    task = await place.begun(place.known.refresh_volume("data"))
+    await place.known.refresh_volume("data")
+    assert list(place.known.volumes) == ["data"]
+    place.known.drop_volume("data")
+    here.set()
+    await task
+    assert place.known.volumes == {}
+
+
+@in_place()
+async def test_a_network_that_is_removed_while_it_is_asked_for_does_not_come_back(place):
+    id = place.real.create_network("own").id
+    here = Post(place.real).hold(f"/networks/{id}")
+    task = await place.begun(place.known.refresh_network(id))
+    await place.known.refresh_network(id)
+    place.known.drop_network(id)
+    here.set()
+    await task
+    assert id not in place.known.networks
+
+
+@in_place()
+async def test_an_old_answer_does_not_take_away_a_volume_that_is_there_again(place):
+    place.real.create_volume("data")
+    here = Post(place.real).hold("/volumes/data")
+    task = await place.begun(place.known.refresh_volume("data"))
+    place.known.drop_volume("data")
+    await place.known.refresh_volume("data")
+    here.set()
+    await task
+    assert list(place.known.volumes) == ["data"]
+
+
+@in_place()
 async def test_who_is_removed_while_it_is_inspected_does_not_come_back(place):
     id = place.create("web")
     await place.known.refresh_containers(full=True)

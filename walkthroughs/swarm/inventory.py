@@ -14,7 +14,7 @@ container, too. What an engine says so that nobody understands it changes nothin
 """
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -70,10 +70,12 @@ class Inventory:
         self._asked: dict[str, tuple[int, int]] = {}
         """The questions that told of a container: a list, an inspection."""
         self._images_asked = 0
+        self._open: dict[int, str] = {}
+        """Questions about one thing that are under way, and their paths."""
 
     def put(self, container: Container) -> None:
         """Know a container, in its newest state."""
-        self.drop(container.id)
+        self._take_out(container.id)
         self.containers[container.id] = container
         self.names |= dict.fromkeys(container.names, container.id)
         self.used_cpus += container.config.cpus
@@ -81,6 +83,22 @@ class Inventory:
 
     def drop(self, container_id: str) -> None:
         """Know it no more."""
+        self._forget(inspection(container_id))
+        self._take_out(container_id)
+
+    def drop_network(self, network_id: str) -> None:
+        self._forget(f"/networks/{escape(network_id)}")
+        self.networks.pop(network_id, None)
+
+    def drop_volume(self, name: str) -> None:
+        self._forget(f"/volumes/{escape(name)}")
+        self.volumes.pop(name, None)
+
+    def _forget(self, path: str) -> None:
+        # An answer from before a removal must not bring back what was removed.
+        self._open = {number: of for number, of in self._open.items() if of != path}
+
+    def _take_out(self, container_id: str) -> None:
         self.revision += 1
         self._asked.pop(container_id, None)
         if not (container := self.containers.pop(container_id, None)):
@@ -135,10 +153,10 @@ class Inventory:
         # Engines do not always tell when a restart has ended, and are not always heard.
         if full or not known or known.restarting or has_changed(known, raw):
             inspected = next(self._questions)
-            found = await self._look_for(f"/containers/{raw['Id']}/json")
-            if not found or (known and raw["Id"] not in self.containers):
-                # It was removed meanwhile.
+            found = await self._look_for(inspection(raw["Id"]))
+            if found is None:
                 self.drop(raw["Id"])
+            if not found:
                 return
             with understood("a container"):
                 info = self._info(found)
@@ -212,34 +230,35 @@ class Inventory:
     async def refresh_network(self, network_id: str) -> None:
         """Ask for one network."""
         path = f"/networks/{escape(network_id)}"
-        await self._refresh_one(self.networks, network_id, path, network)
+        if (found := await self._look_for(path)) is None:
+            self.drop_network(network_id)
+        elif found:
+            with understood(path):
+                self.networks[network_id] = network(self.engine, found)
 
     async def refresh_volume(self, name: str) -> None:
         """Ask for one volume."""
-        await self._refresh_one(self.volumes, name, f"/volumes/{escape(name)}", Volume)
-
-    async def _refresh_one(
-        self,
-        known: dict[str, T],
-        key: str,
-        path: str,
-        make: Callable[["Engine", JSON], T],
-    ) -> None:
-        found = await self._look_for(path)
-        if not found:
-            known.pop(key, None)
-            return
-        with understood(path):
-            known[key] = make(self.engine, found)
+        path = f"/volumes/{escape(name)}"
+        if (found := await self._look_for(path)) is None:
+            self.drop_volume(name)
+        elif found:
+            with understood(path):
+                self.volumes[name] = Volume(self.engine, found)
 
     async def _look_for(self, path: str) -> JSON | None:
-        """Return one thing, None for one that is gone."""
+        """Return one thing; None for one that is gone, {} if it was dropped since."""
+        question = next(self._questions)
+        self._open[question] = path
         try:
             found = await self.engine.look(path)
         except EngineError as error:
             if error.status != 404:
                 raise
             return None
+        finally:
+            wanted = self._open.pop(question, None)
+        if not wanted:
+            return {}
         with understood(path):
             if not found:
                 raise ValueError("nothing")
@@ -255,6 +274,11 @@ class Inventory:
         for network_id, ends in attached.items():
             if known := self.networks.get(network_id):
                 self.networks[network_id] = known.attach(known.containers | ends)
+
+
+def inspection(container_id: str) -> str:
+    """Return where an engine tells all about a container."""
+    return f"/containers/{container_id}/json"
 
 
 def has_changed(known: Container, raw: JSON) -> bool:

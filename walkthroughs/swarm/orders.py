@@ -226,7 +226,7 @@ async def create_network(engine: Engine, name: str, request: JSON) -> JSON:
 
 async def remove_network(engine: Engine, network: Network) -> None:
     await engine.ask("DELETE", f"/networks/{network.id}")
-    engine.inventory.networks.pop(network.id, None)
+    engine.inventory.drop_network(network.id)
 
 
 async def connect(engine: Engine, network: str, container: str, end: JSON) -> None:
@@ -253,4 +253,4 @@ async def create_volume(engine: Engine, request: JSON) -> JSON:
 
 async def remove_volume(engine: Engine, name: str) -> None:
     await engine.ask("DELETE", f"/volumes/{escape(name)}")
-    engine.inventory.volumes.pop(name, None)
+    engine.inventory.drop_volume(name)

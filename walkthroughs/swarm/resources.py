@@ -56,7 +56,7 @@ class Resources(Images):
                 raise error from None
         if network.scope == "global":
             for engine in self.engines.values():
-                engine.inventory.networks.pop(network.id, None)
+                engine.inventory.drop_network(network.id)
 
     async def _remove_elsewhere(self, network: Network) -> bool:
         for engine in list(self.engines.values()):
