@@ -24,6 +24,9 @@ class Asked:
         self.calls = []
         self.inventory = self
 
+    def end(self, container_id):
+        self.calls.append(("end", container_id))
+
     def __getattr__(self, name):
         async def note(*arguments):
             self.calls.append((name, *arguments))
@@ -48,6 +51,7 @@ def learned(**event):
         ("container", "create", [("refresh_container", "a1", False)]),
         ("container", "destroy", [("refresh_container", "a1", False)]),
         ("container", "start", [("refresh_container", "a1", True)]),
+        ("container", "die", [("end", "a1"), ("refresh_container", "a1", True)]),
         ("container", "health_status: unhealthy", [("refresh_container", "a1", True)]),
         ("container", "exec_create: sh -c ls", []),
         ("container", "archive-path", []),

@@ -429,6 +429,20 @@ async def test_of_who_is_gone_nothing_is_kept(place):
 
 
 @in_place()
+async def test_a_container_has_ended_although_its_engine_says_no_more(place):
+    id = place.create("web")
+    place.real.start(id)
+    await place.known.refresh_containers(full=True)
+    place.known.end(id)
+    place.known.end("somebody else")
+    ended = place.known.containers[id]
+    assert (ended.running, ended.info["State"]["Status"]) == (False, "exited")
+    # It was not true, and the next list says so.
+    await place.known.refresh_containers(full=False)
+    assert place.known.containers[id].running
+
+
+@in_place()
 async def test_a_container_that_is_new_and_gone_again_does_not_come_back(place):
     id = place.create("new")
     here = Post(place.real).hold(f"/{id}/json")

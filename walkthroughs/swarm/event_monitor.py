@@ -90,6 +90,9 @@ class EventsMonitor:
             case "container" if action == "commit":
                 await inventory.refresh_images()
             case "container" if action not in SILENT:
+                if action == "die":
+                    # It may be the last that an engine says before it ends itself.
+                    inventory.end(actor)
                 await inventory.refresh_container(actor, action in FULL)
             case "daemon" if action == "reload":
                 await self.engine.update_specs()

@@ -110,6 +110,16 @@ class Inventory:
         self.used_cpus -= container.config.cpus
         self.used_memory -= container.config.memory
 
+    def end(self, container_id: str) -> None:
+        """Note that a container's process has ended, which needs no question."""
+        if not (known := self.containers.get(container_id)):
+            return
+        ended = {"Running": False, "Paused": False, "Status": "exited"}
+        info = {**known.info, "State": {**known.info["State"], **ended}}
+        asked = self._asked.get(container_id, (0, 0))
+        self.put(Container(self.engine, known.config, known.raw, info))
+        self._asked[container_id] = asked
+
     def has(self, swarm_id: str) -> bool:
         """Tell whether a container with this id has appeared."""
         return any(each.swarm_id == swarm_id for each in self.containers.values())
