@@ -299,13 +299,26 @@ def told(events):
     ]
 
 
+def settled(client, container, verb):
+    """Return whether the order has come to its end, which the answer does not wait for.
+
+    Of a pause the daemon knows when the runtime has told it. A start is answered while
+    the process is still runc's, which leaves with 2 at a SIGTERM where `sleep`, that
+    asked for no handler, is not reached by it.
+    """
+    if verb in ("pause", "unpause"):
+        state = client.get(f"{container}/json").json()["State"]
+        return state["Paused"] is (verb == "pause")
+    top = client.get(f"{container}/top").json()
+    return "runc" not in str(top.get("Processes", "runc"))
+
+
 def ask_docker(client, method, path, *body):
     answer = client.request(method, path, **options(*body))
-    container, _, verb = path.rpartition("/")
-    # Of this, the daemon knows only when the runtime has told it.
-    if verb in ("pause", "unpause") and answer.status_code == 204:
-        wanted, end = verb == "pause", time.monotonic() + 10
-        while client.get(f"{container}/json").json()["State"]["Paused"] is not wanted:
+    container, _, verb = path.partition("?")[0].rpartition("/")
+    if verb in ("start", "restart", "pause", "unpause") and answer.status_code == 204:
+        end = time.monotonic() + 10
+        while not settled(client, container, verb):
             assert time.monotonic() < end
             time.sleep(0.01)
     return said(answer)
@@ -316,8 +329,9 @@ def converse_with_docker(address, requests):
     with httpx2.Client(base_url=f"http://{address}", timeout=30) as client:
         answers = [ask_docker(client, *request) for request in requests]
         query = f"since={begin:.6f}&until={time.time():.6f}"
-        events = [json.loads(line) for line in client.get(f"/events?{query}").text.splitlines()]
-    return answers, events
+        lines = client.get(f"/events?{query}").text.splitlines()
+    events = [json.loads(line) for line in lines]
+    return answers, [each for each in events if each["Action"] != "top"]  # top: `settled`
 
 
 def converse_with_lab(requests):
