@@ -81,20 +81,20 @@ class Commands:
     def run(self, *arguments, **environment):
         """Run a command to its end."""
         done = {"capture_output": True, "text": True, "timeout": self.deadline}
-        return subprocess.run(self._line(arguments), env=os.environ | environment, **done)
+        return subprocess.run(self.line(arguments), env=os.environ | environment, **done)
 
     @contextmanager
     def running(self, *arguments, **environment):
         """Run a command in the background; kill it at the end if it is still there."""
         env, text = os.environ | environment, {"text": True, "stderr": subprocess.STDOUT}
-        process = subprocess.Popen(self._line(arguments), env=env, stdout=subprocess.PIPE, **text)
+        process = subprocess.Popen(self.line(arguments), env=env, stdout=subprocess.PIPE, **text)
         try:
             yield process
         finally:
             process.kill()
             process.communicate()
 
-    def _line(self, arguments):
+    def line(self, arguments):
         return [sys.executable, "-m", "walkthroughs.swarm", *arguments]
 
     @contextmanager

@@ -401,6 +401,39 @@ async def test_a_holder_has_lost_before_a_silent_consul_can_end_its_session(lab,
 
 
 @in_a_lab
+async def test_a_watch_of_a_lock_tells_who_holds_it_and_that_nobody_does(lab, server):
+    told = []
+
+    async def watch():
+        async with aclosing(open_in(lab).watch("docker/swarm/leader")) as holders:
+            async for holder in holders:
+                told.append((lab.clock.now, holder))
+
+    lab.start("watch", watch())
+    await lab.run(10)
+    lab.start("a", campaign(lab, "a", []))
+    await lab.run(10)
+    lab.start("b", campaign(lab, "b", []))
+    await lab.run(10)
+    await lab.stop("a")
+    await lab.run(10)
+    await lab.stop("b")
+    await lab.run(10)
+    assert told == [(0, ""), (10, "a"), (30, ""), (30, "b"), (40, "")]
+    # The value stays behind.
+    assert (await open_in(lab).list("docker/swarm")) == ["b"]
+
+
+@in_a_lab
+async def test_a_watch_of_a_lock_that_loses_its_server_says_so(lab, server):
+    async with aclosing(open_in(lab).watch("docker/swarm/leader")) as holders:
+        assert await anext(holders) == ""
+        lab.network.unplug("consul:8500")
+        with pytest.raises(StoreError, match="connection refused"):
+            await anext(holders)
+
+
+@in_a_lab
 async def test_a_key_that_nobody_holds_and_nobody_gets_is_tried_after_five_seconds(lab, server):
     told, put = [], server.put
     server.put = lambda *_: JSONResponse(False)

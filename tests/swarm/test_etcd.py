@@ -437,6 +437,25 @@ async def test_managers_do_not_all_begin_with_the_first_server() -> None:
         assert begins == {"http://a:1", "http://b:1", "http://c:1"}
 
 
+@on_a_loop
+async def test_v2_watches_a_key_from_the_index_that_it_was_read_at() -> None:
+    async with Lab() as lab:
+        held = {"action": "get", "node": {"key": "/leader", "value": "a:1"}}
+        etcd = Canned(get=[MISSING, held], wait=[SET, HANG])
+        seen: list[str] = []
+
+        async def watch() -> None:
+            async with aclosing(store_on(lab, etcd, "v2").watch("leader")) as holders:
+                async for holder in holders:
+                    seen.append(holder)
+
+        lab.start("watch", watch())
+        await lab.run(1)
+        assert seen == ["", "a:1"]
+        wait = "GET /v2/keys/leader?recursive=false&wait=true&waitIndex=8"
+        assert etcd.asked == ["GET /v2/keys/leader?quorum=true", wait] * 2
+
+
 # The lock, on a clock of its own.
 
 
@@ -816,6 +835,37 @@ async def test_a_real_lock_is_lost_when_somebody_takes_the_key(etcd: Server, api
     async with store.lock("taken/leader", "me", 1) as lost:
         await store.put("taken/leader", "somebody", 60)
         await lost.wait()
+
+
+@both
+@on_a_loop
+async def test_a_real_watch_of_a_lock_tells_who_holds_it(etcd: Server, api: str) -> None:
+    key = f"watched-{api}/leader"
+    async with aclosing(etcd.open(api).watch(key)) as holders:
+        assert await anext(holders) == ""
+        async with etcd.open(api).lock(key, "first", 10):
+            assert await anext(holders) == "first"
+        assert await anext(holders) == ""
+        async with etcd.open(api).lock(key, "second", 1):
+            assert await anext(holders) == "second"
+            renewed = asyncio.create_task(anext(holders))
+            await asyncio.sleep(0.8)
+            # In v2 a renewal is a change, and no news.
+            assert not renewed.done()
+        assert await renewed == ""
+
+
+@both
+@on_a_loop
+async def test_a_real_watch_of_a_lock_that_loses_its_server_says_so(
+    mortal: Server, api: str
+) -> None:
+    async with aclosing(mortal.open(api).watch("leader")) as holders:
+        assert await anext(holders) == ""
+        mortal.kill()
+        with pytest.raises(StoreError, match=f"^{UNAVAILABLE}; "):
+            await anext(holders)
+    mortal.start()
 
 
 HOLDER = """

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from walkthroughs.swarm.lab import EPOCH, Lab
-from walkthroughs.swarm.lab_api import is_true, moment
+from walkthroughs.swarm.lab_http import is_true, moment
 from walkthroughs.swarm.lab_engine import LabEngine
 from walkthroughs.swarm.lab_images import Image
 from walkthroughs.swarm.lab_machine import RECENT

@@ -36,8 +36,10 @@ Options:
 Commands:
   create, c  Create a cluster
   list, l    List nodes in a cluster
+  manage, m  Manage a docker cluster
   join, j    Join a docker cluster
   hub        Run a hub for token:// discovery
+  lab        Run a whole cluster to play with
   help, h    Shows a list of commands or help for one command
 """
 
@@ -159,14 +161,17 @@ def test_two_forms_of_a_flag_of_a_command_do_not_panic_as_in_the_original():
     assert swarm(*given) == (1, f"{two}\n\n{help}{message}", "")
 
 
-@pytest.mark.parametrize("command", ["create", "list", "join", "hub", "help"])
+COMMANDS = ["create", "list", "manage", "join", "hub", "lab", "help"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_bad_flag_of_a_command_does_not_panic_as_in_the_original(command):
     _, help, _ = swarm(command, "--help")
     message = f'{TIME} level=fatal msg="flag provided but not defined: -nonsense"\n'
     assert swarm(command, "--nonsense") == (1, f"Incorrect Usage.\n\n{help}{message}", "")
 
 
-@pytest.mark.parametrize("command", ["create", "list", "join", "hub", "help"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_does_not_panic_as_in_the_original(command):
     asked = [swarm(command, "--help"), swarm(command, "-h"), swarm("help", command)]
     assert asked[0][0] == 0
@@ -174,7 +179,10 @@ def test_help_of_a_command_does_not_panic_as_in_the_original(command):
     assert asked.count(asked[0]) == 3
 
 
-@pytest.mark.parametrize(("short", "long"), [("c", "create"), ("l", "list"), ("j", "join")])
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [("c", "create"), ("l", "list"), ("m", "manage"), ("j", "join")],
+)
 def test_a_short_name_runs_the_same_command(short, long):
     assert swarm("help", short) == swarm("help", long)
 

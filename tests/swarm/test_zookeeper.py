@@ -507,6 +507,54 @@ async def test_a_lock_goes_to_the_next_when_its_holder_dies(server, prefix, live
 
 
 @on_a_loop
+async def test_a_lock_is_lost_when_somebody_deletes_the_contender(server, prefix):
+    store = store_at(server.address)
+    async with store.lock(f"{prefix}/leader", "a", 10) as lost, store.session() as session:
+        client, path = session.client, f"/{prefix}/leader"
+        (name,) = await session.result(client.get_children_async(path))
+        assert not lost.is_set()
+        await session.result(client.delete_async(f"{path}/{name}"))
+        await lost.wait()
+
+
+@on_a_loop
+async def test_a_watch_of_a_lock_tells_who_holds_it_and_that_nobody_does(server, prefix):
+    key = f"{prefix}/leader"
+
+    async def second():
+        async with store_at(server.address).lock(key, "b", 10):
+            await ended.wait()
+
+    ended, store = asyncio.Event(), store_at(server.address)
+    async with aclosing(store.watch(key)) as holders:
+        assert await anext(holders) == ""
+        async with store.lock(key, "a", 10):
+            assert await anext(holders) == "a"
+            waiting = asyncio.create_task(second())
+            while len(await store.list(key)) < 2:
+                await asyncio.sleep(0.01)
+        assert await anext(holders) == "b"
+        ended.set()
+        await waiting
+        # The value stays behind.
+        assert await anext(holders) == ""
+        assert await store.list(prefix) == ["b"]
+
+
+@on_a_loop
+async def test_a_watch_of_a_lock_that_loses_its_server_says_so(java, tmp_path):
+    keeper = Keeper(java, tmp_path)
+    try:
+        async with aclosing(store_at(keeper.address).watch(LEADER)) as holders:
+            assert await anext(holders) == ""
+            keeper.kill()
+            why = f"{NO_SERVER}{keeper.address}: connection refused"
+            assert await trouble(anext(holders)) == why
+    finally:
+        keeper.kill()
+
+
+@on_a_loop
 async def test_waiting_for_a_lock_can_be_cancelled_and_leaves_no_contender(server, prefix):
     store, world = store_at(server.address), World()
     async with store.lock(f"{prefix}/leader", "a", 10):

@@ -72,11 +72,15 @@ def next_index(last: int, answer: Answer) -> int:
     return max(1, int(text)) if int(text) >= last else 0
 
 
+def text_of(pair: dict[str, Any]) -> str:
+    """Return what is at a key."""
+    return b64decode(pair["Value"] or "").decode(errors="replace")
+
+
 def direct(pairs: Pairs, directory: str) -> Values:
     """Return the values of the keys in a directory, without those further down."""
-    keys = {pair["Key"].removeprefix(f"{directory}/"): pair["Value"] for pair in pairs}
-    values = [keys[key] or "" for key in sorted(keys) if key and "/" not in key]
-    return [b64decode(value).decode(errors="replace") for value in values]
+    keys = {pair["Key"].removeprefix(f"{directory}/"): text_of(pair) for pair in pairs}
+    return [keys[key] for key in sorted(keys) if key and "/" not in key]
 
 
 def holder(pairs: Pairs) -> str:
@@ -194,6 +198,16 @@ class Consul:
             with suppress(StoreError):
                 await self.set(key, value, release=session)
                 await self.destroy(session)
+
+    async def watch(self, key: str) -> AsyncGenerator[str, None]:
+        index, last = 0, None
+        while True:
+            pairs, index = await self.get(key, index, DEFAULT_WATCH_WAIT_TIME)
+            # Whoever lets go leaves the value behind.
+            value = text_of(pairs[0]) if holder(pairs) else ""
+            if value != last:
+                yield value
+            last = value
 
     async def acquire(self, key: str, value: str, ttl: float) -> str:
         """Wait until a key is free, and lock it; return the session that holds it."""

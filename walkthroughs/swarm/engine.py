@@ -106,7 +106,7 @@ class Engine:
         self.world.log.error(message, name=self.name, id=self.id)
 
     @contextmanager
-    def _talk(self) -> Generator[EngineAPI, None, None]:
+    def talk(self) -> Generator[EngineAPI, None, None]:
         """Give the client for one request, which tells how the engine is."""
         if not self.api:
             raise EngineError(CLOSED)
@@ -121,7 +121,7 @@ class Engine:
         self, method: str, path: str, query: Query | None = None, **options: Any
     ) -> Any:
         """Send a request to the engine; raise `EngineError`."""
-        with self._talk() as api:
+        with self.talk() as api:
             return await api.ask(method, path, query, **options)
 
     async def look(self, path: str, query: Query | None = None) -> Any:
@@ -132,7 +132,7 @@ class Engine:
         self, path: str, query: Query, progress: Callable[[JSON], None], **options: Any
     ) -> None:
         """Send a long request, and hand on each line of the answer."""
-        with self._talk() as api:
+        with self.talk() as api:
             async with aclosing(api.stream("POST", path, query, **options)) as lines:
                 async for line in lines:
                     progress(line)

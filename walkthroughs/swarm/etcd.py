@@ -165,6 +165,11 @@ class V2:
         # The server keeps 1,000 changes. If it has cleared ours, there were some.
         await self._ask("GET", key, *CLEARED, params=query, timeout=PATIENT)
 
+    async def get(self, key: str) -> tuple[str, int]:
+        """Return the value of a key, "" if there is none, and its index."""
+        node, index = await self._ask("GET", key, *GONE, params={"quorum": "true"})
+        return node.get("value", ""), index
+
     async def create(self, key: str, value: str, ttl: float) -> tuple[str, int]:
         """Return the token of a new key, or "" if it is taken, and the index."""
         return await self._set(key, value, ttl, EXISTS, prevExist="false")
@@ -248,12 +253,15 @@ class V3:
     async def make(self, directory: str) -> None:
         """Do nothing: a directory is how keys begin."""
 
-    async def list(self, directory: str) -> tuple[Values, int]:
-        """Return the values in a directory, and the revision that they are of."""
-        found, revision = await self._ask("kv/range", below(directory))
+    async def _range(self, keys: Json) -> tuple[Values, int]:
+        found, revision = await self._ask("kv/range", keys)
         pairs: list[Json] = found.get("kvs", [])
         values = [b64decode(each.get("value", "")) for each in pairs]
         return [value.decode(errors="replace") for value in values], revision
+
+    async def list(self, directory: str) -> tuple[Values, int]:
+        """Return the values in a directory, and the revision that they are of."""
+        return await self._range(below(directory))
 
     async def changed(self, key: str, index: int, recursive: bool) -> None:
         """Return when a key, or one below it, has changed since a revision."""
@@ -261,6 +269,11 @@ class V3:
         request = {"create_request": where | {"start_revision": str(index + 1)}}
         # It is canceled if the revision was compacted: then there were changes, too.
         await self._ask("watch", request, first_change)
+
+    async def get(self, key: str) -> tuple[str, int]:
+        """Return the value of a key, "" if there is none, and its revision."""
+        values, revision = await self._range(pack(key=key))
+        return "".join(values), revision
 
     async def create(self, key: str, value: str, ttl: float) -> tuple[str, int]:
         """Return the token of a new key, or "" if it is taken, and the revision."""
@@ -385,6 +398,15 @@ class Etcd:
             holding.cancel()
             await asyncio.wait([holding])
             await lock.release()
+
+    async def watch(self, key: str) -> AsyncGenerator[str, None]:
+        keys, last = await self._api(), None
+        while True:
+            value, index = await keys.get(key)
+            if value != last:
+                yield value
+            last = value
+            await change(keys, key, index, recursive=False)
 
 
 def open_etcd(

@@ -21,7 +21,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import click
-import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -29,6 +28,7 @@ from starlette.types import Receive, Scope, Send
 
 from walkthroughs.swarm.command import Command, Fatal, flag
 from walkthroughs.swarm.golang import check_addr_format, join_host_port, quote
+from walkthroughs.swarm.http_protocol import serve
 from walkthroughs.swarm.world import World, is_loopback, reason
 
 LIMIT = 10_000
@@ -214,23 +214,6 @@ class Hub:
         return self.db.execute(f"SELECT count(*) FROM {what}", values).fetchone()[0]
 
 
-async def serve(hub: Hub, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-    """Answer on a socket until cancelled, and then what was asked before."""
-    config = uvicorn.Config(hub, lifespan="off", log_config=None, log_level="critical")
-    config.ws = "none"
-    config.timeout_graceful_shutdown = 1
-    config.load()
-    config.ssl = tls
-    # Not `serve`: it would take the signals from the command.
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup([listener])
-    try:
-        await server.main_loop()
-    finally:
-        await server.shutdown([listener])
-
-
 def listen(host: str) -> socket.socket:
     """Return a socket bound to `tcp://host:port` or `host:port`; raise `Fatal`."""
     protocol, separator, address = host.rpartition("://")
@@ -303,4 +286,4 @@ async def hub_command(world: World, host: str, data: str, **flags: str) -> None:
         raise Fatal(f"--data {data}: {error}: {what}") from None
     with closing(hub), closing(listen(host)) as listener:
         announce(world, listener, tls is not None)
-        await serve(hub, listener, tls)
+        await serve(hub, listener, tls, world)

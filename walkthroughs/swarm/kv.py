@@ -67,6 +67,13 @@ class Store(Protocol):
         """
         ...
 
+    def watch(self, key: str) -> AsyncGenerator[str, None]:
+        """Yield the value with which a key is held, and the next one at each change.
+
+        It is "" while nobody holds it. Raise `StoreError` when the store goes.
+        """
+        ...
+
 
 OpenStore: TypeAlias = Callable[
     [Sequence[str], ssl.SSLContext | None, Options, World], Store

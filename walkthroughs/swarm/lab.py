@@ -22,7 +22,7 @@ from inspect import isawaitable
 from itertools import count
 from random import Random
 from types import TracebackType
-from typing import Any, NamedTuple, TextIO, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TextIO, TypeAlias, cast
 
 import httpx2
 
@@ -49,6 +49,8 @@ App: TypeAlias = Callable[
     Awaitable[None],
 ]
 """An ASGI application."""
+Ends: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""What one side of a connection reads from, and writes to."""
 
 
 class VirtualClock:
@@ -126,6 +128,14 @@ class Exchange(NamedTuple):
     status: int
 
 
+class UnderWay(Protocol):
+    """What a power cut breaks: a request, or a connection."""
+
+    def reset(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
 class Network:
     """Who is at which `host:port`, and what was said."""
 
@@ -133,7 +143,7 @@ class Network:
         self.clock = clock
         self.apps: dict[str, App] = {}
         self.exchanges: list[Exchange] = []
-        self.calls: dict[str, set[Call]] = {}
+        self.calls: dict[str, set[UnderWay]] = {}
         """Those under way, by host."""
         self.frozen: dict[str, asyncio.Event] = {}
 
@@ -305,6 +315,13 @@ class Wire(httpx2.AsyncBaseTransport):
             said = (begin, self.client, host, request.method, url.path, status)
             self.network.exchanges.append(Exchange(*said))
 
+    async def dial(self, addr: str) -> Ends:
+        """Connect to `host:port`; raise `ConnectionRefusedError`."""
+        # That module imports this one.
+        from walkthroughs.swarm import lab_wire
+
+        return await lab_wire.dial(self.network, self.client, addr)
+
 
 class Lab:
     """A clock, a network, chance with a seed, and the tasks that live on them.
@@ -358,6 +375,9 @@ class Lab:
     async def close(self) -> None:
         for name in list(self.tasks):
             await self.stop(name)
+        for calls in list(self.network.calls.values()):
+            for each in list(calls):
+                await each.aclose()
 
     async def __aenter__(self) -> "Lab":
         return self

@@ -4,21 +4,32 @@
 |--------------------------------|--------------------------------------------------|
 | `api/server/router/*`          | `LabAPI.respond`: a pattern for each route       |
 | `httputils.MakeErrorHandler`   | JSON with one key, `message`                     |
-| `VersionMiddleware`            | `split_version`                                  |
+| the routers of containers      | `lab_container_api`                              |
 | a slow disk, a broken proxy    | `LabEngine.slow`, `LabEngine.fault`              |
 """
 
 import asyncio
-import json
-import re
-from collections.abc import AsyncIterator, Iterable
-from typing import cast
+from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from walkthroughs.swarm.lab_engine import API_VERSION, OLDEST_VERSION, LabEngine
+from walkthroughs.swarm.lab_container_api import ContainerAPI
+from walkthroughs.swarm.lab_engine import API_VERSION
+from walkthroughs.swarm.lab_http import (
+    MEDIA_TYPE,
+    encode,
+    filters_of,
+    is_true,
+    json_of,
+    lines,
+    moment,
+    nowhere,
+    reply,
+    spoiled,
+    without_version,
+)
 from walkthroughs.swarm.lab_images import UNREACHABLE, full_name
 from walkthroughs.swarm.lab_machine import (
     RECENT,
@@ -30,14 +41,9 @@ from walkthroughs.swarm.lab_machine import (
 )
 from walkthroughs.swarm.world import within
 
-MEDIA_TYPE = "application/json"
 
-
-class LabAPI:
+class LabAPI(ContainerAPI):
     """What answers for an engine."""
-
-    def __init__(self, engine: LabEngine) -> None:
-        self.engine = engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         engine = self.engine
@@ -80,6 +86,8 @@ class LabAPI:
                 return self.events(request)
             case method, ["containers", *rest]:
                 return await self.containers(method, rest, request)
+            case method, ["exec", *rest]:
+                return await self.execs(method, rest, request)
             case method, ["images", *rest]:
                 return await self.images(method, rest, request)
             case method, ["networks", *rest]:
@@ -90,60 +98,14 @@ class LabAPI:
                 return lines(engine.build(await request.body(), query.getlist("t")))
             case "POST", ["commit"]:
                 return await self.commit(request)
+            case "POST", ["auth"]:
+                await json_of(request)
+                raise DaemonError(500, UNREACHABLE)
             case "GET", ["distribution", *name, "json"]:
                 full_name("/".join(name))
                 raise DaemonError(500, UNREACHABLE)
             case _:
                 raise nowhere()
-
-    async def containers(
-        self, method: str, rest: list[str], request: Request
-    ) -> Response:
-        engine, query = self.engine, request.query_params
-        match method, rest:
-            case "GET", ["json"]:
-                everything = is_true(query.get("all"))
-                found = engine.list_containers(everything, filters_of(request))
-                return reply(found)
-            case "POST", ["create"]:
-                made = engine.create(query.get("name", ""), **await json_of(request))
-                return reply({"Id": made.id, "Warnings": []}, 201)
-            case "GET", [name, "json"]:
-                return reply(engine.inspect(name))
-            case "POST", [name, "start"]:
-                return reply(status=204 if engine.start(name) else 304)
-            case "POST", [name, "stop"]:
-                return reply(status=204 if engine.stop(name) else 304)
-            case "POST", [name, "kill"]:
-                engine.kill(name, query.get("signal") or "KILL")
-            case "POST", [name, "restart"]:
-                engine.restart(name)
-            case "POST", [name, "pause"]:
-                engine.pause(name)
-            case "POST", [name, "unpause"]:
-                engine.unpause(name)
-            case "POST", [name, "rename"]:
-                engine.rename(name, query.get("name", ""))
-            case "POST", [name, "update"]:
-                engine.update(name, **await json_of(request))
-                return reply({"Warnings": None})
-            case "POST", [name, "wait"]:
-                return self.wait(name, query.get("condition", "not-running"))
-            case "DELETE", [name]:
-                force, volumes = is_true(query.get("force")), is_true(query.get("v"))
-                engine.remove(name, force, volumes)
-            case _:
-                raise nowhere()
-        return reply(status=204)
-
-    def wait(self, name: str, condition: str) -> Response:
-        self.engine.container(name)
-
-        async def end() -> AsyncIterator[bytes]:
-            code = await self.engine.wait(name, condition)
-            yield encode({"Error": None, "StatusCode": code})
-
-        return StreamingResponse(end(), media_type=MEDIA_TYPE)
 
     async def images(self, method: str, rest: list[str], request: Request) -> Response:
         engine, query = self.engine, request.query_params
@@ -152,6 +114,8 @@ class LabAPI:
                 return reply(engine.list_images(filters_of(request)))
             case "POST", ["create"]:
                 return await self.create_image(request)
+            case "GET", ["search"]:
+                raise DaemonError(500, unreachable_index(query.get("term", "")))
             case "POST", ["load"]:
                 return lines(engine.load(await request.body()))
             case "GET", [*name, "json"]:
@@ -273,110 +237,10 @@ class LabAPI:
         return await within(left, queue.get(), self.engine.lab.clock)
 
 
-def reply(content: object = None, status: int = 200) -> Response:
-    """Return an answer of JSON, or of nothing."""
-    if content is None:
-        return Response(status_code=status)
-    return Response(encode(content), status, media_type=MEDIA_TYPE)
-
-
-def encode(content: object) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
-
-
-def lines(messages: Iterable[Json]) -> Response:
-    """Return an answer of one JSON object a line; what the first raises is raised."""
-    messages = iter(messages)
-    first = next(messages, None)
-
-    async def body() -> AsyncIterator[bytes]:
-        if first is not None:
-            yield encode(first)
-        for message in messages:
-            yield encode(message)
-
-    return StreamingResponse(body(), media_type=MEDIA_TYPE)
-
-
-def spoiled(response: Response, fault: str) -> Response:
-    """Return what a broken engine makes of an answer."""
-    if fault == "empty":
-        return Response(b"", media_type=MEDIA_TYPE)
-    if fault == "garbage":
-        return Response(b"<html>not an engine</html>\n", media_type="text/html")
-    whole = getattr(response, "body", b"") or b'{"status":"start"}\n'
-
-    async def half() -> AsyncIterator[bytes]:
-        yield whole[: len(whole) // 2]
-        raise ConnectionResetError
-
-    return StreamingResponse(half(), media_type=MEDIA_TYPE)
-
-
-def nowhere() -> DaemonError:
-    return DaemonError(404, "page not found")
-
-
-def without_version(path: str) -> str:
-    """Return the path of `/v1.24/info` without the version; raise `DaemonError`."""
-    if not (found := re.match(r"/v([0-9.]+)(/.*)", path)):
-        return path
-    version, rest = found.groups()
-    if numbers(version) > numbers(API_VERSION):
-        newest = f"Maximum supported API version is {API_VERSION}"
-        raise DaemonError(400, f"client version {version} is too new. {newest}")
-    if numbers(version) < numbers(OLDEST_VERSION):
-        oldest = f"Minimum supported API version is {OLDEST_VERSION}"
-        please = "please upgrade your client to a newer version"
-        why = f"client version {version} is too old. {oldest}, {please}"
-        raise DaemonError(400, why)
-    return rest
-
-
-def numbers(version: str) -> list[int]:
-    return [int(part or 0) for part in version.split(".")]
-
-
-def is_true(value: str | None) -> bool:
-    return (value or "").strip().lower() not in ("", "0", "no", "false", "none")
-
-
-def filters_of(request: Request) -> Filters:
-    """Return the filters in a query, `{"k": ["v"]}` or `{"k": {"v": true}}`."""
-    if not (text := request.query_params.get("filters")):
-        return {}
-    given = loads(text)
-    return {key: list(values) for key, values in given.items()}
-
-
-async def json_of(request: Request) -> Json:
-    """Return the object that is the body of a request; raise `DaemonError`."""
-    body = await request.body()
-    kind = request.headers.get("content-type", "")
-    if body and kind.partition(";")[0] != MEDIA_TYPE:
-        why = f"Content-Type specified ({kind}) must be '{MEDIA_TYPE}'"
-        raise DaemonError(400, why)
-    return loads(body.decode(errors="replace"))
-
-
-def loads(text: str) -> Json:
-    """Return an object; raise `DaemonError` with what Go says of the first mistake."""
-    if not text:
-        raise DaemonError(500, "EOF")
-    try:
-        return cast(Json, json.loads(text))
-    except ValueError:
-        why = f"invalid character '{text.lstrip()[:1]}' looking for beginning of value"
-        raise DaemonError(500, why) from None
-
-
-def moment(text: str | None) -> float:
-    """Return Unix time, of seconds with a fraction; 0 for none."""
-    try:
-        return float(text or 0)
-    except ValueError:
-        why = f'strconv.ParseInt: parsing "{text}": invalid syntax'
-        raise DaemonError(500, why) from None
+def unreachable_index(term: str) -> str:
+    """Return why nothing was found in a registry that nobody reaches."""
+    where = f"https://index.docker.io/v1/search?q={term}&n=25"
+    return f'Get "{where}": dial tcp: lookup index.docker.io: no such host'
 
 
 def event_matches(event: Json, filters: Filters) -> bool:

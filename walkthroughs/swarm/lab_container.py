@@ -2,7 +2,7 @@
 
 | of dockerd                    | here                                              |
 |-------------------------------|---------------------------------------------------|
-| `container.Container`         | `Container`; its process is two flags             |
+| `container.Container`         | `Container`; its process is two flags and a `Process`|
 | `types.ContainerJSON`         | `Container.inspect`: `GET /containers/NAME/json`  |
 | `types.Container`             | `Container.summary`: an item of `docker ps`       |
 | `StateString`, `State.String` | `Container.state`, `Container.status`             |
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from walkthroughs.swarm.lab_files import Files
 from walkthroughs.swarm.lab_machine import (
     DaemonError,
     Filters,
@@ -30,6 +31,8 @@ from walkthroughs.swarm.lab_machine import (
     rfc3339,
 )
 from walkthroughs.swarm.lab_networks import ADDRESSES, ENDPOINT
+from walkthroughs.swarm.lab_programs import Process
+from walkthroughs.swarm.lab_streams import Streams
 
 HOST_CONFIG: Json = {
     "AutoRemove": False,
@@ -82,6 +85,9 @@ class Container:
     ports: Json = field(default_factory=dict[str, Any])
     exec_ids: list[str] = field(default_factory=list[str])
     exited: asyncio.Event = field(default_factory=asyncio.Event)
+    files: Files = field(default_factory=Files)
+    streams: Streams = field(default_factory=Streams)
+    process: Process | None = None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -110,6 +116,11 @@ class Container:
     def command(self) -> list[str]:
         return [*words(self.config["Entrypoint"]), *words(self.config["Cmd"])]
 
+    def env(self, more: list[str] | None = None) -> list[str]:
+        """Return the environment of a process in it."""
+        ours = [*as_list(self.config["Env"]), f"HOSTNAME={self.config['Hostname']}"]
+        return [*ours, *(more or []), "HOME=/"]
+
     def begin(self, now: float, pid: int) -> None:
         """Let its process begin."""
         self.running, self.started, self.pid = True, now, pid
@@ -120,6 +131,10 @@ class Container:
         """Let its process end, and all that it had."""
         self.running = self.paused = False
         self.finished, self.exit_code, self.pid, self.ports = now, code, 0, {}
+        if self.process:
+            self.process.stop()
+            self.process = None
+        self.streams.close()
         for name in self.networks:
             self.leave(name)
         self.exited.set()

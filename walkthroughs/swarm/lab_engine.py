@@ -30,6 +30,8 @@ from walkthroughs.swarm.lab_container import (
     matches,
     signal_number,
 )
+from walkthroughs.swarm.lab_exec import Execs
+from walkthroughs.swarm.lab_files import Files
 from walkthroughs.swarm.lab_images import CONFIG, Image, Images
 from walkthroughs.swarm.lab_machine import (
     DaemonError,
@@ -40,6 +42,8 @@ from walkthroughs.swarm.lab_machine import (
     rfc3339,
 )
 from walkthroughs.swarm.lab_networks import ENDPOINT, Net, Networks
+from walkthroughs.swarm.lab_programs import Process
+from walkthroughs.swarm.lab_streams import Streams
 
 API_VERSION, OLDEST_VERSION = "1.41", "1.12"
 SIGKILL, KILLED = 9, 137
@@ -100,6 +104,7 @@ class LabEngine(Images, Networks):
         self.containers: dict[str, Container] = {}
         """By id, the oldest first."""
         self.ports = Ports()
+        self.execs = Execs(self.report, self.new_pid)
 
     def plug(self) -> "LabEngine":
         """Put the engine on the network, and return it."""
@@ -143,16 +148,19 @@ class LabEngine(Images, Networks):
             raise DaemonError(400, "No command specified")
         self.check_name(name, name)
         id = self.new_id()
+        hostname = config["Hostname"] or id[:12]
         container = Container(
             id=id,
             name=name or self.invent_name(),
             image=image.id if image else "",
             created=self.time(),
-            config=config | {"Hostname": config["Hostname"] or id[:12]},
+            config=config | {"Hostname": hostname},
             host_config=settings,
             networks=first_networks(
                 settings["NetworkMode"], as_dict(networking.get("EndpointsConfig"))
             ),
+            files=Files(self.time, {"/etc/hostname": f"{hostname}\n"}),
+            streams=Streams(self.time, config["Tty"]),
         )
         try:
             self.mount_all(container)
@@ -235,9 +243,27 @@ class LabEngine(Images, Networks):
             raise
         for mount in container.volumes:
             self.report_mount(container, mount)
-        container.begin(self.time(), pid=self.random.randrange(1000, 32768))
+        container.begin(self.time(), pid=self.new_pid())
         self.report(container, "start")
+        self.run(container)
         return True
+
+    def new_pid(self) -> int:
+        return self.random.randrange(1000, 32768)
+
+    def run(self, container: Container) -> None:
+        """Let the program of a container begin; a short one has ended then."""
+        config, streams = container.config, container.streams
+        container.process = Process(
+            container.command,
+            container.files,
+            streams.hear,
+            lambda code: self.exit(container.id, code),
+            streams.stdin if config["OpenStdin"] else None,
+            env=container.env(),
+            tty=config["Tty"],
+        )
+        container.process.begin()
 
     def join_networks(self, container: Container) -> None:
         """Give a container its addresses and ports; raise `DaemonError`."""
@@ -284,6 +310,7 @@ class LabEngine(Images, Networks):
         """Do what is to do at the end of a process, whatever ended it."""
         if container.paused:
             self.report(container, "unpause")
+        self.execs.end_of(container)
         nets = self.networks_of(container.id)
         container.end(self.time(), code)
         self.report(container, "die", exitCode=f"{code}")
@@ -347,15 +374,21 @@ class LabEngine(Images, Networks):
             self.refuse(container, "is not running")
         if container.paused:
             self.refuse(container, "is already paused")
-        container.paused = True
+        self.hold(container, True)
         self.report(container, "pause")
 
     def unpause(self, name: str) -> None:
         container = self.container(name)
         if not container.paused:
             self.refuse(container, "is not paused", 500)
-        container.paused = False
+        self.hold(container, False)
         self.report(container, "unpause")
+
+    def hold(self, container: Container, paused: bool) -> None:
+        container.paused = paused
+        for each in (container, *self.execs.running(container)):
+            if each.process:
+                each.process.freeze(paused)
 
     def rename(self, name: str, new: str) -> None:
         if not new:

@@ -35,7 +35,9 @@ from walkthroughs.swarm.create import create_command
 from walkthroughs.swarm.discovery import Backend, DiscoveryError, Initialize, Options
 from walkthroughs.swarm.hub import hub_command
 from walkthroughs.swarm.join import join_command
+from walkthroughs.swarm.lab_command import lab_command
 from walkthroughs.swarm.listing import list_command
+from walkthroughs.swarm.manage import manage_command
 from walkthroughs.swarm.world import World
 
 VERSION = "1.2.9"
@@ -122,8 +124,10 @@ def help_command(context: click.Context, names: tuple[str, ...]) -> None:
 for command, *names in (
     (create_command, "create", "c"),
     (list_command, "list", "l"),
+    (manage_command, "manage", "m"),
     (join_command, "join", "j"),
     (hub_command, "hub"),
+    (lab_command, "lab"),
     (help_command, "help", "h"),
 ):
     swarm.add(command, *names)

@@ -177,6 +177,12 @@ class Session(SequentialThreadingHandler):
         if await self.result(request):
             await changed.wait()
 
+    async def keep_in(self, path: str) -> None:
+        """Set `cut` when a node is there no more, or nobody can tell."""
+        with suppress(StoreError):
+            await self.change(path)
+        self.cut.set()
+
     async def __aenter__(self) -> "Session":
         opened = self.expect()
 
@@ -380,7 +386,33 @@ class ZooKeeper:
                     break
                 await session.change(f"{path}/{before}")
             await result(client.set_async(path, value.encode()))
-            yield session.cut
+            holding = asyncio.create_task(session.keep_in(f"{path}/{name}"))
+            try:
+                yield session.cut
+            finally:
+                holding.cancel()
+                await asyncio.wait([holding])
+
+    async def watch(self, key: str) -> AsyncGenerator[str, None]:
+        async with self.session() as session:
+            client, path, last = session.client, f"/{key}", None
+            changed = asyncio.Event()
+
+            def mark(_: WatchedEvent) -> None:
+                session.post(changed.set)
+
+            await session.result(client.ensure_path_async(path))
+            while True:
+                changed.clear()
+                names = await session.result(client.get_children_async(path, mark))
+                data, _ = await session.result(client.get_async(path, mark))
+                # The value stays behind when its holder goes.
+                held = any(place(name) >= 0 for name in names)
+                value = (data or b"").decode(errors="replace") if held else ""
+                if value != last:
+                    yield value
+                last = value
+                await changed.wait()
 
 
 def open_zookeeper(
