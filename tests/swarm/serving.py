@@ -181,6 +181,8 @@ async def proxied(script, then=None, application=None):
         answer = await proxy(engine, request, scope["path"], then)
         await answer(scope, receive, send)
 
-    async with talking(script) as engine:
-        async with serving(partial(application or app, engine), world=quiet()[0]) as port:
-            yield port, engine
+    async with (
+        talking(script) as engine,
+        serving(partial(application or app, engine), world=quiet()[0]) as port,
+    ):
+        yield port, engine

@@ -1,6 +1,7 @@
 """What is HTTP/1.1 and what is not, in the words of the original, whose answers these are."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -16,12 +17,17 @@ def head(text):
     return Head.parse(text.encode("latin-1"))
 
 
+def read(text):
+    """Read a request as far as its body."""
+    parsed = head(text)
+    parsed.scope()
+    asyncio.run(drained(parsed, b""))
+
+
 def refusal(text):
     """Return the first line of the answer to a request that is refused."""
     with pytest.raises(BadRequest) as caught:
-        parsed = head(text)
-        parsed.scope()
-        asyncio.run(drained(parsed, b""))
+        read(text)
     return caught.value.answer().decode().partition("\r\n")[0]
 
 
@@ -187,10 +193,8 @@ def test_a_head_may_be_longer_than_what_a_reader_holds():
 
 @given(st.binary(max_size=200))
 def test_whatever_comes_is_a_request_or_refused(content):
-    try:
-        Head.parse(content + b"\r\n\r\n").scope()
-    except BadRequest as error:
-        assert error.answer().startswith(b"HTTP/1.1 ")
+    with suppress(BadRequest):
+        assert Head.parse(content + b"\r\n\r\n").scope()["type"] == "http"
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=8), st.binary(max_size=20))

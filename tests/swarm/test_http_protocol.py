@@ -152,7 +152,8 @@ def test_a_body_that_was_not_asked_for_is_no_request():
         async with serving(answering(b"no", 403)) as port:
             head = POST + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n"
             answer = await said(port, head + GET)
-        assert answer.count(b"HTTP/1.1") == 1 and b"connection: close" in answer
+        assert answer.count(b"HTTP/1.1") == 1
+        assert b"connection: close" in answer
 
     run(work())
 
@@ -315,16 +316,15 @@ def test_a_slow_reader_stops_the_application():
                 await send({"type": "http.response.body", "body": b"x" * 2**20, "more_body": True})
                 written += 1
 
-        async with serving(app) as port:
-            async with connected(port) as (_, writer):
-                writer.write(GET)
-                await until(lambda: written)
-                before = 0
-                while before != written:
-                    before = written
-                    for _ in range(50):
-                        await asyncio.sleep(0)
-                assert written < 30
+        async with serving(app) as port, connected(port) as (_, writer):
+            writer.write(GET)
+            await until(lambda: written)
+            before = 0
+            while before != written:
+                before = written
+                for _ in range(50):
+                    await asyncio.sleep(0)
+            assert written < 30
 
     run(work())
 
@@ -379,7 +379,8 @@ def test_a_server_that_stops_finishes_what_it_has_begun():
                 asyncio.get_running_loop().call_soon(go.set)
             assert await idle.read() == b""
             answer = await reader.read()
-            assert answer.count(b"HTTP/1.1 200 OK") == 1 and answer.endswith(b"OK")
+            assert answer.count(b"HTTP/1.1 200 OK") == 1
+            assert answer.endswith(b"OK")
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("127.0.0.1", port)
 

@@ -666,7 +666,7 @@ def test_what_is_executed_in_the_lab_talks_as_in_docker(docker, subject):
         ask_docker(talk, client, "POST", "/containers/web/start")
         ask_docker(talk, client, *execute(**command | ATTACHED))
         for _ in range(times):
-            pipe = RealPipe(docker.direct, question(f"/exec/{talk.exec}/start", "", start))
+            pipe = RealPipe(docker.direct, question(f"/exec/{talk.exec}/start", UPGRADE, start))
             real = pipe.type(keys)
 
     async def program(lab, engine):
@@ -674,7 +674,7 @@ def test_what_is_executed_in_the_lab_talks_as_in_docker(docker, subject):
         engine.start("web")
         made = engine.execs.create(engine.new_id(), engine.container("web"), command | ATTACHED)
         for _ in range(times):
-            type = await lab_pipe(lab, question(f"/exec/{made.id}/start", "", start))
+            type = await lab_pipe(lab, question(f"/exec/{made.id}/start", UPGRADE, start))
             said = await type(keys)
         return said
 

@@ -1,5 +1,6 @@
 """The command lab: a hub, a manager and engines in one process, and who talks to them."""
 
+import asyncio
 import json
 import re
 import signal
@@ -12,10 +13,22 @@ from io import StringIO
 import httpx2
 import pytest
 
+from walkthroughs.swarm.api_server import Server
+from walkthroughs.swarm.events import Event
 from walkthroughs.swarm.golang import join_host_port
+from walkthroughs.swarm.hub import Hub
 from walkthroughs.swarm.lab import Lab
-from walkthroughs.swarm.lab_command import WELCOME, RealClock, address_of, lab_command, new_engines
-from walkthroughs.swarm.main import main
+from walkthroughs.swarm.lab_command import (
+    WELCOME,
+    RealClock,
+    address_of,
+    found_cluster,
+    lab_command,
+    new_engines,
+    welcome,
+)
+from walkthroughs.swarm.lab_engine import LabEngine
+from walkthroughs.swarm.main import main, register_backends
 from walkthroughs.swarm.manage import HOST
 
 
@@ -78,6 +91,7 @@ or, without a docker client,
 
   curl {three.url}/containers/json
 
+Of programs, containers have cat, echo, env, exit, false, sh, true; any other waits.
 Ctrl-C ends it all.
 """
     )
@@ -178,13 +192,6 @@ def test_a_number_of_engines_that_is_none(number):
     assert fatal(f"--engines={number}") == "--engines should be a positive number"
 
 
-def test_engines_are_odd_ones_with_ssd_and_even_ones_with_disk_and_share_a_registry():
-    addresses = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]
-    apps = new_engines(addresses)
-    assert list(apps) == addresses
-    assert all(callable(app) for app in apps.values())
-
-
 def test_its_clock_is_the_machines():
     before = time.time()
     assert before <= RealClock().time() <= time.time()
@@ -206,3 +213,78 @@ def test_a_host_that_cannot_be_had_ends_it_all(commands):
     assert (done.returncode, done.stderr) == (1, "")
     last = done.stdout.splitlines()[-1]
     assert last.endswith('level=fatal msg="unsupported protocol: \\"udp\\""')
+
+
+def connected(count):
+    """Return a handler that waits for so many engines, the events, and what is printed."""
+    out = StringIO()
+    handle = welcome(Lab().world("lab", out), "unix:///swarm.sock", count)
+    there, gone = (Event(None, {"status": f"engine_{what}"}) for what in ("connect", "reconnect"))
+    return handle, there, gone, out
+
+
+def test_the_welcome_is_said_once_when_the_last_engine_has_come():
+    async def program():
+        handle, there, back, out = connected(2)
+        said = []
+        for event in there, back, there, there:
+            handle(event)
+            await asyncio.sleep(0)
+            said.append(out.getvalue().count("Ctrl-C ends it all."))
+        assert said == [0, 0, 1, 1]
+        assert "  docker -H unix:///swarm.sock info\n" in out.getvalue()
+        assert "  curl --unix-socket /swarm.sock http://swarm/containers/json\n" in out.getvalue()
+
+    asyncio.run(program())
+
+
+def test_odd_machines_have_an_ssd_and_all_have_busybox_and_a_registry():
+    async def ask(app, method, path):
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://engine") as client:
+            return (await client.request(method, path)).text
+
+    async def program():
+        apps = new_engines(["a:1", "b:1", "c:1"])
+        told = [json.loads(await ask(app, "GET", "/info")) for app in apps.values()]
+        assert [(each["Name"], *each["Labels"]) for each in told] == [
+            ("node-1", "storage=ssd"),
+            ("node-2", "storage=disk"),
+            ("node-3", "storage=ssd"),
+        ]
+        (image,) = json.loads(await ask(apps["a:1"], "GET", "/images/json"))
+        assert image["RepoTags"] == ["busybox:latest"]
+        said = await ask(apps["a:1"], "POST", "/images/create?fromImage=nginx&tag=latest")
+        assert "Downloaded newer image for nginx:latest" in said
+
+    asyncio.run(program())
+
+
+def test_in_a_lab_it_founds_a_cluster_of_engines_that_have_joined(monkeypatch):
+    async def program():
+        async with Lab() as lab:
+
+            async def listen(self):
+                lab.network.plug(self.hosts[0], self.dispatcher)
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(Server, "listen_and_serve", listen)
+            lab.network.plug("hub:2370", Hub(lab.world("hub")))
+            addresses = ["node-1:2375", "node-2:2375"]
+            for address in addresses:
+                LabEngine(lab, address[:6], address).plug()
+            world = lab.world("lab", StringIO())
+            register_backends(world)
+            program = found_cluster(world, "http://hub:2370", addresses, "manager:2375", "binpack")
+            lab.start("cluster", program)
+            await lab.run(3)
+            assert "2 engines without Docker are one cluster." in world.stdout.getvalue()
+            first, *_ = lab.network.exchanges
+            assert (first.method, first.path, first.status) == ("POST", "/v1/clusters", 201)
+            async with lab.world("client").client("http://manager:2375") as client:
+                told = asyncio.create_task(client.get("/info"))
+                await lab.run(1)
+            told = dict(told.result().json()["SystemStatus"])
+            assert (told["Strategy"], told["Nodes"]) == ("binpack", "2")
+
+    asyncio.run(program())

@@ -19,7 +19,7 @@ def engine():
 
 
 def make(engine, *command, **more):
-    return engine.execs.create(engine.new_id(), engine.container("web"), {"Cmd": command} | more)
+    return engine.execs.create(engine.new_id(), engine.container("web"), {"Cmd": [*command]} | more)
 
 
 def refused(action, *arguments):

@@ -121,7 +121,7 @@ def test_a_log_is_of_a_container_and_of_a_stream(engine):
 
 
 def heard_of(engine, tty, *command, **body):
-    made = engine.execs.create("id", engine.container("web"), {"Cmd": command} | body)
+    made = engine.execs.create("id", engine.container("web"), {"Cmd": [*command]} | body)
 
     async def whole():
         return [each async for each in execute(engine, made, tty, nothing())]

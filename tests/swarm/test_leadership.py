@@ -479,7 +479,7 @@ async def test_a_manager_that_starts_anew_does_not_act_on_what_its_former_self_l
     await a.kill()
     a.start()
     await lab.run(5)
-    assert role(a.candidate, a.follower) == [("Role", "replica"), ("Primary", "a:3376")]
+    assert role(a.candidate, a.follower) == [("Role", "replica"), ("Primary", "")]
     assert (a.acts, a.replica.primary) == (False, "")
     await lab.run(12)
     assert (a.acts, a.replica.primary) == (True, "a:3376")

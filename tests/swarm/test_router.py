@@ -420,6 +420,33 @@ def test_an_error_after_the_answer_has_begun_cuts_the_connection(error):
     assert bool(errors.getvalue()) == isinstance(error, KeyError)
 
 
+def test_over_a_socket_half_an_answer_has_no_end():
+    async def begin(context, request):
+        async def chunks():
+            yield b"begun"
+            raise HTTPError(500, "late")
+
+        return StreamingResponse(chunks())
+
+    async def main():
+        world = World(stdout=io.StringIO(), stderr=io.StringIO())
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            app = an_application(x=begin)
+            serving = asyncio.create_task(api_server.serve(app, listener, None, world))
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+            said = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+        return said, world.stderr.getvalue()
+
+    said, logged = asyncio.run(main())
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert said.endswith(b"\r\n\r\n5\r\nbegun\r\n")
+    assert logged == ""
+
+
 def test_a_client_that_has_left_is_no_error():
     async def leave(context, request):
         raise ClientDisconnect

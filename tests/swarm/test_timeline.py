@@ -91,7 +91,8 @@ def test_a_message_says_how_a_request_has_failed(status, text):
 
 
 def test_each_request_of_the_lab_is_a_message(night):
-    requests = Counter(map(as_message, night.lab.network.exchanges))
+    asked = [each for each in night.lab.network.exchanges if each.server != "manager:2375"]
+    requests = Counter(map(as_message, asked))
     others = Counter(each for each in night.messages if each.text.split()[0].islower())
     assert requests + others == Counter(night.messages)
 
@@ -100,6 +101,15 @@ def test_each_call_of_the_client_is_a_message(night):
     calls = [each[1:] for each in night.messages if each.target == "manager" == each[2]]
     asked = [text for source, _, text in calls if source == "client"]
     assert asked == [f"{word} {name}" for name in CONTAINERS for word in ("create", "start")]
+
+
+def test_each_call_of_the_client_is_a_request_that_the_manager_has_answered(night):
+    asked = [each for each in night.lab.network.exchanges if each.server == "manager:2375"]
+    assert [(each.path, each.status) for each in asked] == [
+        answered
+        for name in CONTAINERS
+        for answered in (("/containers/create", 201), (f"/containers/{name}/start", 204))
+    ]
 
 
 def test_each_event_that_an_engine_has_told_is_a_message_and_was_heard():

@@ -115,13 +115,14 @@ def test_other_implementations_understand_it(server, client):
 def test_http_to_an_https_server_is_told_so(server):
     async def work():
         world, errors = quiet()
-        async with serving(answering(b"OK"), server, world) as port:
-            async with connected(port) as (reader, writer):
-                writer.write(GET)
-                assert await reader.read() == (
-                    b"HTTP/1.0 400 Bad Request\r\n\r\n"
-                    b"Client sent an HTTP request to an HTTPS server.\n"
-                )
+        async with (
+            serving(answering(b"OK"), server, world) as port,
+            connected(port) as (reader, writer),
+        ):
+            writer.write(GET)
+            assert await reader.read() == (
+                b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+            )
         assert "http: TLS handshake error: " in errors.getvalue()
 
     run(work())
@@ -178,9 +179,8 @@ def test_strangers_have_a_time_to_agree_in(server, monkeypatch):
 
     async def work():
         world, errors = quiet()
-        async with serving(answering(b"OK"), server, world) as port:
-            async with connected(port) as (reader, _):
-                assert await reader.read() == b""
+        async with serving(answering(b"OK"), server, world) as port, connected(port) as (reader, _):
+            assert await reader.read() == b""
         assert "http: TLS handshake error: TLS handshake timeout" in errors.getvalue()
 
     run(work())

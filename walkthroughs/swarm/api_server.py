@@ -14,7 +14,6 @@ import os
 import socket
 import ssl
 from collections.abc import Iterable
-from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -143,20 +142,23 @@ def refusal(addr: str, why: str) -> str:
 
 def new_unix_listener(path: str) -> socket.socket:
     """Return a socket that listens on a path, for its owner alone; raise `Fatal`."""
-    listener = socket.socket(socket.AF_UNIX)
     try:
         # What a manager left that was killed would be in the way.
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        # Between the making of the file and its mode, nobody may connect.
-        mask = os.umask(0o777)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(mask)
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Fatal(reason(error)) from None
+    listener = socket.socket(socket.AF_UNIX)
+    # Between the making of the file and its mode, nobody may connect.
+    mask = os.umask(0o777)
+    try:
+        listener.bind(path)
         os.chmod(path, 0o600)
-        listener.listen()
     except OSError as error:
         listener.close()
         raise Fatal(f"listen unix {path}: bind: {reason(error)}") from None
+    finally:
+        os.umask(mask)
+    listener.listen()
     return listener

@@ -41,6 +41,7 @@ class Args:
 
     def __init__(self, fields: Mapping[str, Mapping[str, bool]]) -> None:
         self.fields = fields
+        # A pattern is compiled once, however many things are asked about.
         self._search = cache(searcher)
 
     def get(self, field: str) -> list[str]:

@@ -24,6 +24,7 @@ from walkthroughs.swarm.handler import (
     Context,
     HTTPError,
     bool_value,
+    form_value,
     path_to,
     read_body,
     reply,
@@ -47,7 +48,7 @@ async def post_containers_create(context: Context, request: Request) -> Response
         config.validate()
     except ValueError as error:
         raise HTTPError(500, str(error)) from None
-    name = request.query_params.get("name", "")
+    name = form_value(request, "name")
     container = await context.cluster.create_container(config, name, read_auth(request))
     return reply({"Id": container.id}, 201)
 
@@ -71,7 +72,7 @@ async def post_containers_start(context: Context, request: Request) -> Response:
 
 async def post_rename_container(context: Context, request: Request) -> Response:
     container = container_of(context, request)
-    new_name = request.query_params.get("name", "")
+    new_name = form_value(request, "name")
     await context.cluster.rename_container(container, new_name)
     return Response(status_code=204)
 
@@ -107,7 +108,7 @@ def remember(context: Context, exec_id: str, container: Container) -> None:
 
 async def post_commit(context: Context, request: Request) -> Response:
     """Have an engine make an image of a container, which is named in the query."""
-    container = named(context, request.query_params.get("container", ""))
+    container = named(context, form_value(request, "container"))
     said = request.query_params.multi_items()
     rest = [(key, value) for key, value in said if key != "container"]
     query = urlencode([("container", container.id), *rest])

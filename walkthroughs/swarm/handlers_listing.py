@@ -25,6 +25,7 @@ from walkthroughs.swarm.handler import (
     Context,
     HTTPError,
     bool_value,
+    form_value,
     int_value,
     reply,
 )
@@ -44,7 +45,7 @@ RECENT = 8
 def filters_of(request: Request, status: int = 500) -> Args:
     """Return the filters of a request; raise `HTTPError`, with this status."""
     try:
-        return from_param(request.query_params.get("filters", ""))
+        return from_param(form_value(request, "filters"))
     except ValueError as error:
         raise HTTPError(status, str(error)) from None
 
@@ -52,7 +53,7 @@ def filters_of(request: Request, status: int = 500) -> Args:
 def choice_of(context: Context, request: Request) -> Choice:
     """Return which containers a client wants to see; raise `HTTPError`."""
     before, filters = None, filters_of(request)
-    name = request.query_params.get("before")
+    name = form_value(request, "before")
     if name and not (before := context.cluster.container(name)):
         raise HTTPError(404, f"No such container {name}")
     try:
@@ -65,7 +66,7 @@ def choice_of(context: Context, request: Request) -> Choice:
 
 
 async def refresh(context: Context, request: Request) -> None:
-    """Ask engines anew, where the manager was started so that certain filters do."""
+    """Ask engines anew, where the manager was started so that filters do that."""
     cluster, filters = context.cluster, filters_of(request)
     if context.refresh_on_node_filter:
         for node in filters.get("node"):
@@ -94,12 +95,12 @@ def remembered(
 
 
 async def get_containers_json(context: Context, request: Request) -> Response:
-    await refresh(context, request)
+    if context.refresh_on_node_filter or context.container_name_refresh_filter:
+        await refresh(context, request)
     containers = context.cluster.containers()
     now = int(context.world.clock.time())
     # A container never changes: who has changed is another object.
     engines = [(e.name, e.ip, e.is_healthy()) for e in {c.engine for c in containers}]
-
     lines: Lines = context.memory.setdefault("lines", Lines())
 
     def answer() -> bytes:
@@ -153,7 +154,7 @@ def is_before(version: str, other: str) -> bool:
 
 
 async def get_images_json(context: Context, request: Request) -> Response:
-    filters, name = filters_of(request), request.query_params.get("filter")
+    filters, name = filters_of(request), form_value(request, "filter")
     # How a name was asked for until API 1.28; who names no version may be as old.
     if name and is_before(request.path_params.get("version", ""), "1.28"):
         filters = filters.add("reference", name)

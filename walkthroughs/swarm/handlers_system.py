@@ -15,7 +15,7 @@ import platform
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -23,7 +23,14 @@ from walkthroughs.swarm.cluster import Containers
 from walkthroughs.swarm.config import JSON
 from walkthroughs.swarm.events import Event
 from walkthroughs.swarm.filter_args import parse_int
-from walkthroughs.swarm.handler import API_VERSION, Context, HTTPError, reply, to_json
+from walkthroughs.swarm.handler import (
+    API_VERSION,
+    Context,
+    HTTPError,
+    form_value,
+    reply,
+    to_json,
+)
 from walkthroughs.swarm.proxy import Upload, body, unless_gone
 from walkthroughs.swarm.resource_lists import is_shown
 from walkthroughs.swarm.world import within
@@ -195,7 +202,8 @@ class EventStream(Response):
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await unless_gone(Upload(scope, receive), self._answer(send))
+        with suppress(ClientDisconnect):
+            await unless_gone(Upload(scope, receive), self._answer(send))
 
     async def _answer(self, send: Send) -> None:
         headers = [(b"content-type", b"application/json")]
@@ -216,7 +224,7 @@ class EventStream(Response):
 
 async def get_events(context: Context, request: Request) -> Response:
     """Tell what happens from now on, `until` a Unix time."""
-    until = request.query_params.get("until", "")
+    until = form_value(request, "until")
     try:
         second = parse_int(until, "ParseInt") if until else 0
     except ValueError as error:

@@ -101,6 +101,7 @@ class Exchange:
         self.trouble: BadRequest | None = None
         """What is wrong with the body."""
         self.begun = self.done = self.hijacked = False
+        self._head = b""
         self._rest = 0
         """Bytes of the answer that have been announced and not written."""
         self._write: Callable[[bytes, bool], None] = self._write_until_close
@@ -155,24 +156,31 @@ class Exchange:
         if b"date" not in names:
             date = formatdate(self.world.clock.time(), usegmt=True)
             fields.append((b"date", date.encode()))
-        self.writer.write(lines(status, fields))
-        self.begun = True
+        self._head, self.begun = lines(status, fields), True
+        # In one packet with what is said next, if it is said at once.
+        asyncio.get_running_loop().call_soon(self.put, b"")
+
+    def put(self, data: bytes) -> None:
+        """Write, and first the head, if that is still here."""
+        head, self._head = self._head, b""
+        if head or data:
+            self.writer.write(head + data if head else data)
 
     def _write_sized(self, data: bytes, more: bool) -> None:
         self._rest -= len(data)
         if self._rest < 0 or (self._rest and not more):
             raise ValueError("the answer has another length than it says")
-        self.writer.write(data)
+        self.put(data)
 
     def _write_chunk(self, data: bytes, more: bool) -> None:
         chunk = b"%x\r\n%s\r\n" % (len(data), data) if data else b""
-        self.writer.write(chunk if more else chunk + b"0\r\n\r\n")
+        self.put(chunk if more else chunk + b"0\r\n\r\n")
 
     def _write_until_close(self, data: bytes, more: bool) -> None:
-        self.writer.write(data)
+        self.put(data)
 
     def _write_nothing(self, data: bytes, more: bool) -> None:
-        pass
+        self.put(b"")
 
     async def hijack(self) -> Ends:
         """Return both ends of the client's connection, which is HTTP no more."""
@@ -230,6 +238,7 @@ class Connection:
 
     async def settle(self, exchange: Exchange) -> bool:
         """Come to the end of a request; return whether another may follow."""
+        exchange.put(b"")
         if exchange.trouble and not exchange.begun:
             raise exchange.trouble
         if exchange.hijacked or not exchange.done or exchange.trouble:
@@ -312,6 +321,9 @@ async def serve(
 ) -> None:
     """Answer on a socket until cancelled, and then what was asked before."""
     clients = Clients(app, tls, world or World())
+    if listener.family != socket.AF_UNIX:
+        # asyncio sees to that for sockets that it has made itself.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(clients.accept, sock=listener, backlog=BACKLOG)
     try:

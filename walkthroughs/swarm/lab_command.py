@@ -26,6 +26,7 @@ from walkthroughs.swarm.join import join
 from walkthroughs.swarm.lab import App, Lab, VirtualClock
 from walkthroughs.swarm.lab_engine import LabEngine
 from walkthroughs.swarm.lab_images import Image
+from walkthroughs.swarm.lab_programs import PROGRAMS
 from walkthroughs.swarm.manage import HOST, flags_of, new_manager
 from walkthroughs.swarm.token import create_cluster
 from walkthroughs.swarm.world import SystemClock, World
@@ -47,6 +48,7 @@ or, without a docker client,
 
   curl {place}/containers/json
 
+Of programs, containers have {programs}; any other waits.
 Ctrl-C ends it all.
 """
 
@@ -78,7 +80,8 @@ def welcome(world: World, host: str, count: int) -> EventHandler:
     place = f"http://{host.removeprefix('tcp://')}"
     if host.startswith("unix://"):
         place = f"--unix-socket {host.removeprefix('unix://')} http://swarm"
-    text = WELCOME.format(count=count, host=host, place=place)
+    names = ", ".join(PROGRAMS)
+    text = WELCOME.format(count=count, host=host, place=place, programs=names)
     waited_for = iter(range(count - 1, -1, -1))
 
     def handle(event: Event) -> None:

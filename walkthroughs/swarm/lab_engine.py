@@ -3,7 +3,7 @@
 | of dockerd                    | here                                              |
 |-------------------------------|---------------------------------------------------|
 | `daemon/create.go`, `start.go` | `LabEngine.create`, `LabEngine.start`            |
-| what a process does           | nothing, until `LabEngine.exit` ends it           |
+| what a process does           | `LabEngine.run`, and `lab_programs`               |
 | images, networks, volumes     | `lab_images`, `lab_networks`                      |
 | the daemon's end, the power's | `LabEngine.shut_down`, `LabEngine.crash`          |
 | the HTTP API                  | `lab_api`                                         |

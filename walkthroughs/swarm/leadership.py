@@ -50,6 +50,10 @@ class Candidate:
         self.ttl = ttl
         self.leader = False
 
+    def rival(self, leader: str) -> str:
+        """Return a leader's address; "" for our own, which a former term has left."""
+        return "" if leader == self.node else leader
+
     async def run_for_election(self, term: Term) -> None:
         """Wait to be elected, spend the term in `term()`, and run again; never end.
 
@@ -90,7 +94,7 @@ def role(candidate: Candidate, follower: Follower) -> Pairs:
     """Return the first lines of `docker info`: who answers, and who is asked to act."""
     if candidate.leader:
         return [("Role", "primary")]
-    return [("Role", "replica"), ("Primary", follower.leader)]
+    return [("Role", "replica"), ("Primary", candidate.rival(follower.leader))]
 
 
 @dataclass
@@ -146,7 +150,7 @@ class Replication:
         finally:
             self.set_handler(self.replica)
             self.cluster.unregister_event_handler(watchdog.handle)
-            self.turn_to(self.follower.leader)
+            self.replica.set_primary(self.candidate.rival(self.follower.leader))
             self.world.log.info("Leader Election: Cluster leadership lost")
             # Nor may it go on with what it has begun: another has a watchdog, too.
             for task in tasks:
@@ -158,16 +162,10 @@ class Replication:
             async for leader in leaders:
                 self.learn(leader)
                 if not self.candidate.leader:
-                    self.turn_to(leader)
+                    self.replica.set_primary(self.candidate.rival(leader))
 
     def learn(self, leader: str) -> None:
+        """Remember who is the primary, and say so if it is another."""
         if leader and leader != self.follower.leader:
             self.world.log.info(f"New leader elected: {leader}")
         self.follower.leader = leader
-
-    def turn_to(self, leader: str) -> None:
-        """Have a replica ask the leader, and wait while there is none.
-
-        Our own address may be at the key still, from a term that is over.
-        """
-        self.replica.set_primary("" if leader == self.candidate.node else leader)

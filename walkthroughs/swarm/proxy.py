@@ -263,7 +263,7 @@ async def proxy(
 def container_of(context: Context, request: Request) -> Container:
     """Return whom the route's variable means; raise `HTTPError`."""
     if exec_id := request.path_params.get("execid"):
-        # An engine lists a command while it runs, and not before it does.
+        # The engine lists a command no more when it has ended; its client asks how.
         ours = context.memory.get("execs", {}).get(exec_id)
         for container in context.cluster.containers():
             if ours == container.id or exec_id in (container.info.get("ExecIDs") or []):

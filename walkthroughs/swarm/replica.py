@@ -5,21 +5,20 @@
 | `localRoutes`                             | `LOCAL_ROUTES`                      |
 | `getPrimary`, while there is none         | `ReadAhead`, `Replica.elected`      |
 | `Replica`, `SetPrimary`, `ServeHTTP`      | `Replica`, `set_primary`            |
-| `hijack`, whatever is asked               | `Replica.forward`, and `hijack_to`  |
+| `hijack`, whatever is asked               | `Replica.forward`, `ask`            |
 """
 
 import asyncio
 import ssl
 import string
 from collections import deque
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote
 
 import httpx2
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from walkthroughs.swarm.engine import Engine
@@ -44,7 +43,7 @@ AHEAD = 64 * 1024
 
 
 class ReadAhead(Upload):
-    """A body of which a part is read early: the end of a connection comes behind it."""
+    """A body that is read early: behind it comes the word that the client has left."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(scope, receive)
@@ -66,21 +65,13 @@ class ReadAhead(Upload):
         return self._messages.popleft() if self._messages else await self._receive()
 
 
+@dataclass
 class Peer:
-    """Another manager, for `Hijacked`."""
+    """Another manager, where `Hijacked` expects an engine."""
 
-    def __init__(self, addr: str, tls: ssl.SSLContext | None) -> None:
-        self.addr, self.tls = addr, tls
-
-    @contextmanager
-    def talk(self) -> Generator[None, None, None]:
-        yield
-
-
-def hijack_to(
-    addr: str, world: World, tls: ssl.SSLContext | None, target: str
-) -> Response:
-    return Hijacked(cast(Engine, Peer(addr, tls)), world, target)
+    addr: str
+    tls: ssl.SSLContext | None
+    talk = nullcontext
 
 
 class Replica:
@@ -149,10 +140,11 @@ class Replica:
     async def ask(
         self, primary: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        request = Request(scope)
-        target = target_as_sent(scope)
+        """Pass a request on, and the answer back; raise `EngineError` or `NoAnswer`."""
+        request, target = Request(scope), target_as_sent(scope)
         if is_pipe(request):
-            await hijack_to(primary, self.world, self.tls, target)(scope, receive, send)
+            peer = cast(Engine, Peer(primary, self.tls))
+            await Hijacked(peer, self.world, target)(scope, receive, send)
             return
         # A connection for each request: the next one may be for somebody else.
         async with connect(primary, self.world, self.tls) as client:

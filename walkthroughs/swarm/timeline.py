@@ -19,18 +19,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import httpx2
 
-from walkthroughs.swarm import discovery, filters, strategies
 from walkthroughs.swarm.cluster import SHORT
-from walkthroughs.swarm.config import ContainerConfig
 from walkthroughs.swarm.events import Event
-from walkthroughs.swarm.health import EngineOptions
 from walkthroughs.swarm.hub import Hub
 from walkthroughs.swarm.lab import Exchange, Lab, Wire
 from walkthroughs.swarm.lab_engine import LabEngine
 from walkthroughs.swarm.main import execute
-from walkthroughs.swarm.new_cluster import new_cluster
-from walkthroughs.swarm.scheduler import Scheduler
-from walkthroughs.swarm.watchdog import Watchdog
+from walkthroughs.swarm.manage import flags_of, new_manager
 from walkthroughs.swarm.world import World
 
 NODES = {
@@ -149,15 +144,13 @@ class Story:
     def manage(self) -> None:
         """Start the manager, as the command `manage` does without flags."""
         world = self.machine("manager", self.log)
-        url, options = f"token://{self.token}", {"token.hub": HUB}
-        backend = discovery.new(url, HEARTBEAT, TTL, options, world)
-        spread = strategies.new("spread", world.random)
-        scheduler = Scheduler(spread, filters.new(filters.FILTERS))
-        cluster = new_cluster(scheduler, None, backend, [], EngineOptions(), world)
-        cluster.register_event_handler(Watchdog(cluster, world, cluster.spawn).handle)
-        cluster.register_event_handler(self.turn)
-        self.lab.start("manager", cluster.run())
-        self.cluster = cluster
+        line = ["--hub", HUB, f"token://{self.token}"]
+        manager = new_manager(flags_of(line, world), world)
+        manager.cluster.register_event_handler(self.turn)
+        self.lab.start("manager", manager.cluster.run())
+        # The lab's network has no sockets to listen on.
+        self.lab.network.plug("manager:2375", manager.server.dispatcher)
+        self.cluster = manager.cluster
 
     def turn(self, event: Event) -> None:
         """Write down what the manager has found out about an engine."""
@@ -168,11 +161,11 @@ class Story:
         """Create a container and start it, as `docker run` does."""
         env = WISHES[name.partition("-")[0]]
         raw = {"Image": "busybox:latest", "Cmd": ["top"], "Env": env}
-        self.note("client", "manager", f"create {name}")
-        config = ContainerConfig.build(raw)
-        container = await self.cluster.create_container(config, name, {})
-        self.note("client", "manager", f"start {name}")
-        await self.cluster.start_container(container)
+        async with self.lab.world("client").client("http://manager:2375") as docker:
+            self.note("client", "manager", f"create {name}")
+            await docker.post("/containers/create", params={"name": name}, json=raw)
+            self.note("client", "manager", f"start {name}")
+            await docker.post(f"/containers/{name}/start")
 
     async def lose(self, name: str) -> None:
         """Cut the power of a machine: of the engine, and of all beside it."""
