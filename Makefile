@@ -43,7 +43,7 @@ notebook: $(VENV)/.notebook ## open JupyterLab on the chapters' notebooks
 	$(BIN)/jupyter lab --notebook-dir=build/pages
 
 .PHONY: bench
-bench: $(VENV)/.test ## measure the press, a diff, the hub, a watch, placements, each beside an alternative
+bench: $(VENV)/.test ## measure the press, discovery, the manager and its API, each beside an alternative
 	$(BIN)/python -m benchmarks
 
 .PHONY: lock

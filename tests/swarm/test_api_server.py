@@ -70,7 +70,7 @@ def failure(*hosts):
     async def work():
         async with listening(*hosts) as (_, task, log):
             with pytest.raises(Fatal) as caught:
-                await task
+                await asyncio.wait_for(task, 2)
         said.extend((str(caught.value), untimed(log)))
 
     run(work())

@@ -243,6 +243,7 @@ def test_what_an_engine_said_is_seen_from_outside():
         "Labels": {"old": "one"},
         "Status": "Up 3 days",
         "SizeRw": 5,
+        "State": "running",
     }
     one = container(raw=raw, labels={"com.docker.swarm.id": "x"})
     assert seen_from_outside(one) == {
@@ -257,8 +258,18 @@ def test_what_an_engine_said_is_seen_from_outside():
         ],
         "Labels": {"com.docker.swarm.id": "x"},
         "SizeRw": 5,
+        "State": "running",
     }
     assert one.raw["Status"] == "Up 3 days"
+
+
+def test_state_and_status_are_of_one_moment_unlike_in_the_original():
+    """There, the word is the engine's last list's, and the text its last inspection's."""
+    ended = {**RAN, "Running": False, "Status": "exited", "ExitCode": 3}
+    shown = written(Lines(), container(state=ended, raw={"State": "running"}), now=NOW + 5)[0]
+    assert (shown["State"], shown["Status"]) == ("exited", "Exited (3) 5 seconds ago")
+    old = container(raw={"State": "running"})
+    assert seen_from_outside(old)["State"] == "running"
 
 
 def test_lists_that_are_null_are_empty():

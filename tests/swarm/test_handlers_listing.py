@@ -88,6 +88,16 @@ async def test_queries_of_ps(m):
 
 
 @under_management("node-1")
+async def test_of_a_word_that_is_said_twice_the_first_counts(m):
+    for second in range(3):
+        await run(m, "node-1", f"c{second}")
+        await m.lab.run(1)
+    assert await m.names(limit=["1", "2"], before=["", "nobody"]) == ["c2"]
+    first = '{"name":["c1"]}'
+    assert await m.names(filters=[first, "no JSON"]) == ["c1"]
+
+
+@under_management("node-1")
 async def test_status_exited_implies_all_and_no_other_status_does(m):
     await run(m, "node-1", "web")
     m.machines["node-1"].create("new", Image="busybox:latest")

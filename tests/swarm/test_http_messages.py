@@ -173,6 +173,7 @@ def test_a_head_without_an_end_is_refused_at_its_limit():
     async def work():
         reader = asyncio.StreamReader(100)
         reader.feed_data(b"x" * 250)
+        reader.feed_eof()
         with pytest.raises(BadRequest) as caught:
             await read_through(reader, b"\r\n\r\n", 200)
         assert caught.value.status == 431

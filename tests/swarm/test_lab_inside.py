@@ -46,10 +46,11 @@ def converse(engine, name, typed, meanwhile=None, **wanted):
                 heard.append(piece)
 
         task = asyncio.create_task(listen())
-        await asyncio.sleep(0)
+        for _ in range(9):
+            await asyncio.sleep(0)
         if meanwhile:
             meanwhile()
-        await task
+        await asyncio.wait_for(task, 1)
         return heard
 
     return asyncio.run(whole())

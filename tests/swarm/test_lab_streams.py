@@ -141,7 +141,7 @@ def talk(pieces, after=(), *, forever=False, ends_input=False, wanted=(1, 2)):
             streams.hear(stream, data)
         if forever or ends_input:
             streams.close()
-        await task
+        await asyncio.wait_for(task, 1)
         return heard, bytes(pipe.data), pipe.closed
 
     return asyncio.run(whole())

@@ -8,37 +8,31 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 from dataclasses import replace
 from io import StringIO
 
 import httpx2
 import pytest
 import trustme
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from tests.swarm.little_etcd import LittleEtcd
+from walkthroughs.swarm.api_server import new_listener
 from walkthroughs.swarm.command import Fatal
 from walkthroughs.swarm.config import ContainerConfig
+from walkthroughs.swarm.http_protocol import serve
 from walkthroughs.swarm.lab import Lab
+from walkthroughs.swarm.lab_command import RealClock, address_of
 from walkthroughs.swarm.lab_engine import LabEngine
 from walkthroughs.swarm.main import main, register_backends
-from walkthroughs.swarm.manage import HOST, Flags, flags_of, load_tls, new_manager
+from walkthroughs.swarm.manage import HOST, Flags, flags_of, new_manager
+from walkthroughs.swarm.tls_config import load_tls
 from walkthroughs.swarm.world import World
 
 NOW = 'time="2017-07-14T02:40:00Z" '
 LISTENING = f'{NOW}level=info msg="Listening for HTTP" addr=x proto=udp\n'
 END = f'{NOW}level=fatal msg="unsupported protocol: \\"udp\\""\n'
 """How a line with `-H udp://x` ends when nothing else is wrong with it."""
-
-
-@pytest.fixture(autouse=True)
-def no_host(monkeypatch):
-    monkeypatch.delenv("SWARM_HOST", raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +42,12 @@ def authority():
 
 @pytest.fixture(scope="module")
 def certificates(authority, tmp_path_factory):
-    """Return a directory with ca.pem, cert.pem, key.pem, and some that are wrong."""
+    """Return a directory with ca.pem, cert.pem and key.pem."""
     place = tmp_path_factory.mktemp("certificates")
     made = authority.issue_cert("127.0.0.1", "node-1")
     authority.cert_pem.write_to_path(place / "ca.pem")
     made.cert_chain_pems[0].write_to_path(place / "cert.pem")
     made.private_key_pem.write_to_path(place / "key.pem")
-    authority.issue_cert("other").private_key_pem.write_to_path(place / "other.pem")
-    (place / "garbage.pem").write_text("no certificate\n")
-    key = load_pem_private_key(made.private_key_pem.bytes(), None)
-    encryption = BestAvailableEncryption(b"secret")
-    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-    (place / "locked.pem").write_bytes(locked)
     return place
 
 
@@ -454,36 +442,6 @@ def test_a_variable_that_is_empty_is_none(monkeypatch):
     assert parsed("a:1").host == ()
 
 
-@pytest.mark.parametrize("key", ["cert.pem", "other.pem", "garbage.pem", "locked.pem"])
-def test_a_key_that_does_not_fit_is_refused_and_no_password_is_asked_for(here, key):
-    message = fatal(f"--tls --tlscert cert.pem --tlskey {key} a:1")
-    assert message.startswith(f"Couldn't load X509 key pair (cert.pem, {key}): ")
-    assert message.endswith(". Key encrypted?")
-
-
-def test_an_authority_that_is_none_is_refused_where_the_original_trusts_nobody(here):
-    message = fatal(f"--tlsverify {PAIR} --tlscacert garbage.pem a:1")
-    assert message.startswith("Couldn't read CA certificate: ")
-
-
-def test_without_tlsverify_anybody_will_do(here):
-    tls = load_tls("", "cert.pem", "key.pem", verify=False)
-    assert tls.server.verify_mode == tls.client.verify_mode == ssl.CERT_NONE
-    assert not tls.client.check_hostname
-
-
-def test_with_tlsverify_both_sides_show_a_certificate(here):
-    tls = load_tls("ca.pem", "cert.pem", "key.pem", verify=True)
-    assert tls.server.verify_mode == tls.client.verify_mode == ssl.CERT_REQUIRED
-    assert tls.client.check_hostname
-    assert len(tls.server.get_ca_certs()) == len(tls.client.get_ca_certs()) == 1
-
-
-def test_the_oldest_version_of_tls_is_1_2(here):
-    tls = load_tls("", "cert.pem", "key.pem", verify=False)
-    assert tls.server.minimum_version == tls.client.minimum_version == ssl.TLSVersion.TLSv1_2
-
-
 def registered():
     """Return a lab in whose worlds discovery knows its backends."""
     lab = Lab()
@@ -657,7 +615,7 @@ def test_sigterm_ends_the_watches_and_the_manager_without_a_word(commands, tmp_p
     path = tmp_path / "swarm.sock"
     with commands.running("manage", "-H", f"unix://{path}", "nodes://127.0.0.1:1") as process:
         commands.said(process, "(Listening for HTTP)")
-        client = connected(path)
+        client = connected(socket.AF_UNIX, str(path))
         client.sendall(b"GET /events HTTP/1.1\r\nHost: swarm\r\n\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
         assert path.stat().st_mode & 0o777 == 0o600
@@ -669,18 +627,19 @@ def test_sigterm_ends_the_watches_and_the_manager_without_a_word(commands, tmp_p
         assert process.stdout.read() == ""
 
 
-def connected(path):
-    """Return a connection to a socket that is there, or will be at once."""
-    for _ in range(2000):
-        client = socket.socket(socket.AF_UNIX)
+def connected(family, address):
+    """Return a connection to where somebody listens, or will at once."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        client = socket.socket(family)
         client.settimeout(20)
         try:
-            client.connect(str(path))
+            client.connect(address)
         except OSError:
             client.close()
         else:
             return client
-    pytest.fail(f"nobody listens at {path}")
+    pytest.fail(f"nobody listens at {address}")
 
 
 def ping(url, **settings):
@@ -697,22 +656,61 @@ def test_only_who_shows_a_certificate_may_ask_a_manager_that_verifies(commands, 
     with commands.running(*map(str, line), "nodes://127.0.0.1:1") as process:
         commands.said(process, "(Listening for HTTP)")
         url = f"https://127.0.0.1:{port}"
-        await_port(port)
+        connected(socket.AF_INET, ("127.0.0.1", port)).close()
         with pytest.raises(httpx2.HTTPError):
             ping(url, verify=known)
         known.load_cert_chain(*pair)
         assert ping(url, verify=known) == "OK"
 
 
-def await_port(port):
-    for _ in range(2000):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=20).close()
-        except OSError:
-            continue
-        return
-    pytest.fail(f"nobody listens at {port}")
+async def registered_over_tls(engine_tls, *flags):
+    """Return what a manager thinks of an engine that speaks TLS, on a real port."""
+    lab = registered()
+    lab.clock = RealClock()
+    world = World(stdout=StringIO())
+    with new_listener("127.0.0.1:0") as listener:
+        address = address_of(listener)
+        LabEngine(lab, "node-1", address).plug()
+        app = lab.network.apps[address]
+        served = asyncio.create_task(serve(app, listener, engine_tls, world))
+        manager = new_manager(flags_of([*flags, address], world), world)
+        running = asyncio.create_task(manager.cluster.run())
+        while not manager.cluster.engines and not any(
+            each.health.error for each in manager.cluster.pending_engines.values()
+        ):
+            await asyncio.sleep(0)
+        state = "registered" if manager.cluster.engines else "pending"
+        for task in running, served:
+            task.cancel()
+        await asyncio.gather(running, served, return_exceptions=True)
+        return state
 
 
-def test_world_is_the_real_one_by_default():
-    assert flags_of(["a:1"], World()) == DEFAULTS
+async def soon(work):
+    return await asyncio.wait_for(work, 20)
+
+
+VERIFY = ["--tlsverify", "--tlscacert", "ca.pem", *PAIR.split()]
+
+
+@pytest.mark.parametrize(
+    ("flags", "state"),
+    [(VERIFY, "registered"), (["--tls", *PAIR.split()], "registered"), ([], "pending")],
+    ids=["verify", "tls", "clear"],
+)
+def test_an_engine_that_wants_a_certificate_is_shown_one(here, flags, state):
+    engine = load_tls("ca.pem", "cert.pem", "key.pem", verify=True).server
+    assert asyncio.run(soon(registered_over_tls(engine, *flags))) == state
+
+
+@pytest.mark.parametrize(
+    ("flags", "state"), [(VERIFY, "pending"), (["--tls", *PAIR.split()], "registered")]
+)
+def test_an_engine_that_nobody_has_signed_is_for_tls_and_not_for_tlsverify(
+    here, tmp_path, flags, state
+):
+    stranger = trustme.CA().issue_cert("127.0.0.1")
+    stranger.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    stranger.private_key_pem.write_to_path(tmp_path / "key.pem")
+    engine = load_tls("", str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"), verify=False)
+    assert asyncio.run(soon(registered_over_tls(engine.server, *flags))) == state

@@ -63,8 +63,10 @@ async def mirror(scope, receive, send):
 def test_paths_that_end_in_ping_info_or_debug_are_answered_here(path):
     @in_a_lab
     async def play(lab, replica, client):
-        assert (await client.get(path, params={"a": "b"})).text == "here"
+        lab.network.plug(A, named("a"))
         replica.set_primary(A)
+        assert (await client.get(path, params={"a": "b"})).text == "here"
+        replica.set_primary("")
         assert (await client.get(path)).text == "here"
 
     play()
@@ -477,6 +479,43 @@ async def test_a_switch_without_a_primary_to_be_reached_is_an_error():
         answer = await client.post("/containers/x/attach", headers=headers)
     why = f"Unable to reach primary cluster manager (connection refused): {gone}\n"
     assert (answer.status_code, answer.text) == (500, why)
+
+
+@on_a_loop
+async def test_a_switch_with_too_long_a_body_is_refused():
+    replica = Replica(named("here"), None, "here:1", World())
+    async with listening(named("a")) as a, listening(replica) as here:
+        replica.set_primary(a)
+        async with World().client(f"http://{here}") as client:
+            headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
+            answer = await client.post(
+                "/exec/x/start", content=b"x" * 2**23 + b"x", headers=headers
+            )
+    assert (answer.status_code, answer.text) == (413, "the body has more than 8,388,608 bytes\n")
+
+
+async def raw(scope, receive, send):
+    """Take the connection over without a word of switching, as for clients of old."""
+    reader, writer = await scope["extensions"]["hijack"]()
+    kind = b"Content-Type: application/vnd.docker.raw-stream\r\n\r\n"
+    writer.write(b"HTTP/1.1 200 OK\r\n" + kind)
+    writer.write(await reader.read(100))
+    writer.close()
+
+
+@on_a_loop
+async def test_attach_is_a_pipe_without_being_asked_to_switch():
+    replica = Replica(named("here"), None, "here:1", World())
+    async with listening(raw) as a, listening(replica) as here:
+        replica.set_primary(a)
+        reader, writer = await asyncio.open_connection(*here.split(":"))
+        writer.write(b"POST /containers/x/attach HTTP/1.1\r\nHost: here\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.write(b"hello")
+        assert await reader.read() == b"hello"
+        writer.close()
+        await writer.wait_closed()
 
 
 @on_a_loop

@@ -96,13 +96,9 @@ def new_listener(addr: str) -> socket.socket:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, *_, place = found[0]
-        listener = (
-            socket.create_server(
-                ("", place[1]), family=socket.AF_INET6, dualstack_ipv6=True
-            )
-            if everywhere
-            else socket.create_server(place, family=family)
-        )
+        if everywhere:
+            family, place = socket.AF_INET6, ("", place[1])
+        listener = socket.create_server(place, family=family, dualstack_ipv6=everywhere)
     except socket.gaierror as error:
         raise Fatal(f"listen tcp: {unknown(error, host, port)}") from None
     except OSError as error:

@@ -200,6 +200,8 @@ def seen_from_outside(container: Container) -> JSON:
         "Names": [f"/{engine.name}{name}" for name in container.names],
         "Ports": [reachable(port, "IP", engine.ip) for port in ports],
         "Labels": container.config.labels,
+        # An end is known to the inspection before the engine has listed it again.
+        "State": state_of(container).get("Status") or container.raw.get("State"),
     }
     # As old as the engine's answer; `status_of` knows better.
     told.pop("Status", None)

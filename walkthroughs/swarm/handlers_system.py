@@ -203,7 +203,10 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with suppress(ClientDisconnect):
-            await unless_gone(Upload(scope, receive), self._answer(send))
+            upload = Upload(scope, receive)
+        # A body, which no client should send, is nobody's business.
+        upload.has_been_read()
+        await unless_gone(upload, self._answer(send))
 
     async def _answer(self, send: Send) -> None:
         headers = [(b"content-type", b"application/json")]

@@ -77,7 +77,7 @@ class Execs:
         """Make a command, which `start` starts."""
         if not (command := words(body.get("Cmd"))):
             raise DaemonError(400, "No exec command specified")
-        check(container, container.name)
+        may_execute(container, container.name)
         streams = Streams(container.streams.now, bool(body.get("Tty")))
         made = self.known[id] = Exec(id, container, command, body, streams)
         container.exec_ids.append(id)
@@ -100,7 +100,7 @@ class Execs:
             state = container.status(container.streams.now())
             why = f"Container {container.id} is not running: {state}"
             raise DaemonError(500, why)
-        check(container, container.id)
+        may_execute(container, container.id)
         return found
 
     def start(self, command: Exec) -> None:
@@ -150,7 +150,7 @@ class Execs:
             raise DaemonError(500, NOT_READY)
 
 
-def check(container: Container, name: str) -> None:
+def may_execute(container: Container, name: str) -> None:
     """Raise `DaemonError` for a container in which nothing can be executed."""
     if not container.running:
         raise DaemonError(409, f"Container {container.id} is not running")

@@ -3,7 +3,7 @@
 | upstream                                  | here                                |
 |-------------------------------------------|-------------------------------------|
 | the flags                                 | `Flags`, and above `manage_command` |
-| `loadTLSConfig`, and what comes before it | `load_tls`, `tls_of`                |
+| what comes before `loadTLSConfig`         | `tls_of`                            |
 | the checks of the intervals               | `engine_options`                    |
 | `createDiscovery`                         | `create_discovery`                  |
 | the switch over the drivers               | `create_cluster`                    |
@@ -19,7 +19,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -57,8 +57,9 @@ from walkthroughs.swarm.new_cluster import Cluster, new_cluster
 from walkthroughs.swarm.replica import Replica
 from walkthroughs.swarm.router import Primary, new_primary
 from walkthroughs.swarm.scheduler import Scheduler
+from walkthroughs.swarm.tls_config import TLS, load_tls
 from walkthroughs.swarm.watchdog import Watchdog
-from walkthroughs.swarm.world import World, reason
+from walkthroughs.swarm.world import World
 
 HOST = "tcp://127.0.0.1:2375"
 INT64 = 2**63
@@ -124,60 +125,6 @@ class Flags:
     debug: bool = False
     """Of the program, as the next."""
     experimental: bool = False
-
-
-class TLS(NamedTuple):
-    """What connections are made with, which in Go is one thing; None is without."""
-
-    server: ssl.SSLContext | None = None
-    client: ssl.SSLContext | None = None
-
-
-def why(error: OSError) -> str:
-    """Return why a file cannot be used, with its name if it cannot even be read."""
-    file = "" if error.filename is None else f"open {error.filename}: "
-    return f"{file}{reason(error)}"
-
-
-def load_key_pair(context: ssl.SSLContext, cert: str, key: str) -> None:
-    """Let a context show who we are; raise `Fatal`."""
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        for path in cert, key:
-            open(path, "rb").close()
-        # Without any password, OpenSSL would ask the terminal for one.
-        context.load_cert_chain(cert, key, password="")
-    except OSError as error:
-        failed = f"Couldn't load X509 key pair ({cert}, {key}): {why(error)}"
-        raise Fatal(f"{failed}. Key encrypted?") from None
-
-
-def trust_only(context: ssl.SSLContext, ca: str) -> None:
-    """Accept whom an authority has signed, and nobody else; raise `Fatal`."""
-    context.verify_mode = ssl.CERT_REQUIRED
-    try:
-        open(ca, "rb").close()
-        context.load_verify_locations(ca)
-    except OSError as error:
-        raise Fatal(f"Couldn't read CA certificate: {why(error)}") from None
-
-
-def load_tls(ca: str, cert: str, key: str, verify: bool) -> TLS:
-    """Return how we speak in both roles; without `verify`, with anybody.
-
-    Raise `Fatal` for files that cannot be used.
-    """
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    server.set_alpn_protocols(["http/1.1"])
-    if not verify:
-        client.check_hostname = False
-        client.verify_mode = ssl.CERT_NONE
-    for context in server, client:
-        load_key_pair(context, cert, key)
-        if verify:
-            trust_only(context, ca)
-    return TLS(server, client)
 
 
 def tls_of(flags: Flags) -> TLS:
@@ -382,9 +329,7 @@ def new_manager(flags: Flags, world: World) -> Manager:
     help="ip:port or unix://path to listen on",
 )
 @switch("--replication", help="be one of several managers, of which one acts")
-@flag(
-    "--replication-ttl", default="20s", help="time after which a dead one is replaced"
-)
+@flag("--replication-ttl", default="20s", help="after so long, a dead one is replaced")
 @flag(
     "--advertise",
     "--addr",
@@ -397,24 +342,10 @@ def new_manager(flags: Flags, world: World) -> Manager:
 @flag("--tlscert", metavar="FILE", help="certificate, for clients and engines")
 @flag("--tlskey", metavar="FILE", help="the key to it")
 @switch("--tlsverify", help="use TLS and verify the remote")
-@flag(
-    "--engine-refresh-min-interval",
-    default="30s",
-    help="least time between two looks at an engine",
-)
-@flag("--engine-refresh-max-interval", default="60s", help="most time")
-@flag(
-    "--engine-failure-retry",
-    type=Int(),
-    default="3",
-    help="failures in a row that make an engine unhealthy",
-)
-@flag(
-    "--engine-refresh-retry",
-    type=Int(),
-    default="3",
-    help="deprecated; replaced by --engine-failure-retry",
-)
+@flag("--engine-refresh-min-interval", default="30s", help="least time between looks")
+@flag("--engine-refresh-max-interval", default="60s", help="most time between looks")
+@flag("--engine-failure-retry", type=Int(), default="3", help="until it is unhealthy")
+@flag("--engine-refresh-retry", type=Int(), default="3", help="deprecated, see above")
 @flag("--heartbeat", default="60s", help="period between each look at the discovery")
 @switch("--api-enable-cors", "--cors", help="let the pages of any site use the API")
 @flag("--cluster-driver", "-c", default="swarm", help="cluster driver to use [swarm]")

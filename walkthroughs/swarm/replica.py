@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.engine_api import EngineError, connect
-from walkthroughs.swarm.handler import http_error
+from walkthroughs.swarm.handler import HTTPError, http_error
 from walkthroughs.swarm.hijack import Hijacked
 from walkthroughs.swarm.proxy import (
     Forward,
@@ -129,6 +129,8 @@ class Replica:
 
         try:
             await self.ask(primary, scope, receive, send_and_note)
+        except HTTPError as error:
+            await http_error(str(error), error.status)(scope, receive, send)
         except (EngineError, NoAnswer) as error:
             if begun:
                 raise
