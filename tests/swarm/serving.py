@@ -70,7 +70,7 @@ async def connected(port, tls=None):
 
 
 async def said(port, *pieces):
-    """Send pieces of bytes, and no more; return all that comes back, without the date."""
+    """Send pieces of bytes; return all that comes back until the end, without the date."""
     async with connected(port) as (reader, writer):
         for piece in pieces:
             writer.write(piece)

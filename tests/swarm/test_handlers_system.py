@@ -382,7 +382,8 @@ async def test_a_client_that_does_not_read_is_ended_and_keeps_nobody_waiting(m):
         assert m.context.events_handler.size() == 1
 
 
-def test_a_server_that_tells_of_a_leaving_client_ends_the_stream():
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"5")]])
+def test_a_server_that_tells_of_a_leaving_client_ends_the_stream(headers):
     """As uvicorn does: the word comes by `receive`, and nobody cancels anything."""
 
     async def main():
@@ -404,7 +405,7 @@ def test_a_server_that_tells_of_a_leaving_client_ends_the_stream():
                 "method": "GET",
                 "path": "/events",
                 "query_string": b"",
-                "headers": [],
+                "headers": headers,
             }
             app = m.lab.network.apps["manager:2375"]
             task = asyncio.ensure_future(app(scope, receive, send))

@@ -93,7 +93,7 @@ CONVERSATIONS = {
     ],
     "the image says how to stop": [
         create("web", ALONE | {"StopSignal": None}),
-        *post("/containers/web/start", "/containers/web/stop?t=0"),
+        *post("/containers/web/start", "/containers/web/stop"),
         *get("/containers/web/json"),
     ],
     "removal by force": [
@@ -442,7 +442,15 @@ class Conversation:
 
 
 def told(events):
-    """Return what a listener would understand: type, action, and what belongs to it."""
+    """Return what a listener would understand: type, action, and what belongs to it.
+
+    A signal is told of when it has been sent, and who dies of it may be quicker.
+    """
+    events = list(events)
+    for at, event in enumerate(events):
+        while event["Action"] == "kill" and events[at - 1]["Action"] == "exec_die":
+            events[at - 1 : at + 1] = event, events[at - 1]
+            at -= 1
     return [
         (
             each["Type"],

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from walkthroughs.swarm.lab import EPOCH, Lab
-from walkthroughs.swarm.lab_http import is_true, moment
 from walkthroughs.swarm.lab_engine import LabEngine
+from walkthroughs.swarm.lab_http import is_true, moment
 from walkthroughs.swarm.lab_images import Image
 from walkthroughs.swarm.lab_machine import RECENT
 

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from walkthroughs.swarm.command import Fatal
 from walkthroughs.swarm.tls_config import TLS, load_tls
@@ -30,6 +33,27 @@ def write(place, stem, made):
     made.private_key_pem.write_to_path(place / f"{stem}.key")
 
 
+def write_for_one_use(place, use, authority):
+    """Write what `cert` is, but for servers only, or for clients only."""
+    both = x509.load_pem_x509_certificate((place / "cert.pem").read_bytes())
+    builder = x509.CertificateBuilder(
+        both.issuer,
+        both.subject,
+        both.public_key(),
+        x509.random_serial_number(),
+        both.not_valid_before_utc,
+        both.not_valid_after_utc,
+    )
+    for each in both.extensions:
+        uses = isinstance(each.value, x509.ExtendedKeyUsage)
+        value = x509.ExtendedKeyUsage([use]) if uses else each.value
+        builder = builder.add_extension(value, each.critical)
+    signer = load_pem_private_key(authority.private_key_pem.bytes(), None)
+    made = builder.sign(signer, SHA256()).public_bytes(Encoding.PEM)
+    (place / f"{use._name}.pem").write_bytes(made)
+    (place / f"{use._name}.key").write_bytes((place / "cert.key").read_bytes())
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     """Return a directory: an authority, what it has signed, and some that are wrong."""
@@ -39,6 +63,8 @@ def certificates(tmp_path_factory):
     write(place, "cert", authority.issue_cert(NAME))
     write(place, "misnamed", authority.issue_cert("other"))
     write(place, "expired", authority.issue_cert(NAME, not_after=PAST))
+    for use in ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH:
+        write_for_one_use(place, use, authority)
     write(place, "stranger", trustme.CA().issue_cert(NAME))
     (place / "garbage.pem").write_text("no certificate\n")
     key = load_pem_private_key((place / "cert.key").read_bytes(), None)
@@ -174,6 +200,8 @@ LET_IN = [
     ("", True, False),
     ("stranger", True, False),
     ("expired", True, False),
+    ("serverAuth", True, False),
+    ("clientAuth", True, True),
     ("misnamed", True, True),
     ("cert", True, True),
 ]
@@ -181,6 +209,8 @@ TALKED_TO = [
     # What the engine shows.
     ("stranger", True, False),
     ("expired", True, False),
+    ("serverAuth", True, True),
+    ("clientAuth", True, False),
     ("misnamed", True, False),
     ("cert", True, True),
 ]

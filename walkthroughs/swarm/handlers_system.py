@@ -202,11 +202,11 @@ class EventStream(Response):
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(ClientDisconnect):
-            upload = Upload(scope, receive)
+        upload = Upload(scope, receive)
         # A body, which no client should send, is nobody's business.
         upload.has_been_read()
-        await unless_gone(upload, self._answer(send))
+        with suppress(ClientDisconnect):
+            await unless_gone(upload, self._answer(send))
 
     async def _answer(self, send: Send) -> None:
         headers = [(b"content-type", b"application/json")]

@@ -341,8 +341,8 @@ class LabEngine(Images, Networks):
 
     def terminate(self, container: Container) -> None:
         polite = signal_number(container.config.get("StopSignal") or "TERM")
-        self.report(container, "kill", signal=f"{polite}")
-        self.report(container, "kill", signal=f"{SIGKILL}")
+        for signal in dict.fromkeys((polite, SIGKILL)):
+            self.report(container, "kill", signal=f"{signal}")
         self.end(container, KILLED)
         self.report(container, "stop")
 
