@@ -16,11 +16,10 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from benchmarks.hub import cpu_seconds
 from benchmarks.placement import BODY, engines, resident, running, wait_for
@@ -32,11 +31,6 @@ CONTAINERS = 1_000
 CREATES = 500
 
 OURS = (sys.executable, "-m", "walkthroughs.swarm")
-
-CREATE = """
-wrk.method, wrk.body = "POST", '%s'
-wrk.headers["Content-Type"] = "application/json"
-"""
 
 
 class Speed(NamedTuple):
@@ -51,10 +45,6 @@ class Manager(NamedTuple):
 
     pid: int
     port: int
-
-
-Row: TypeAlias = tuple[str, Speed, Speed | None, float]
-"""What was asked, how fast ours and the original's answered, and what the ratio should be."""
 
 
 @contextmanager
@@ -102,12 +92,6 @@ def written(method: str, path: str, body: bytes = b"") -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def fill(manager: Manager, count: int) -> None:
-    """Create containers."""
-    request = written("POST", "/containers/create", json.dumps(BODY).encode())
-    asyncio.run(flood(manager.port, request, 1, count))
-
-
 def answers(manager: Manager, path: str, connections: int) -> int:
     """Load a manager with one question for a while; return how often it has answered."""
     if not (wrk := shutil.which("wrk")):
@@ -134,3 +118,78 @@ def creating(manager: Manager, clients: int) -> Speed:
     count = asyncio.run(flood(manager.port, request, clients, CREATES))
     took, computed = time.perf_counter() - begin, cpu_seconds(manager.pid) - computed
     return Speed(count / took, count / max(computed, 0.01))
+
+
+def median(speeds: list[Speed]) -> Speed:
+    walls, cpus = zip(*speeds, strict=True)
+    return Speed(statistics.median(walls), statistics.median(cpus))
+
+
+def measured(managers: list[Manager]) -> Iterator[tuple[str, float, list[Speed]]]:
+    """Yield what was asked, the ratio that is wanted, and how fast each manager answered."""
+    for clients in 1, CONNECTIONS:
+        rounds = [[creating(each, clients) for each in managers] for _ in range(ROUNDS)]
+        what = "one after the other" if clients == 1 else f"{clients} clients"
+        yield f"POST /containers/create, {what}", 0.7, [*map(median, columns(rounds))]
+    questions = {
+        f"GET /_ping, {CONNECTIONS} connections": ("/_ping", 0.5),
+        f"GET /containers/json, {CONTAINERS:,} of them": ("/containers/json?all=1", 2.0),
+    }
+    for what, (path, wanted) in questions.items():
+        rounds = [[speed(each, path) for each in managers] for _ in range(ROUNDS)]
+        yield what, wanted, [*map(median, columns(rounds))]
+
+
+def columns(rounds: list[list[Speed]]) -> list[list[Speed]]:
+    return [list(each) for each in zip(*rounds, strict=True)]
+
+
+def show(what: str, wanted: float, speeds: list[Speed]) -> None:
+    """Print a line of the table, with the ratios if there is something beside."""
+    ours, *theirs = speeds
+    line = f"  {what:<42} {ours.wall:9,.0f}/s {ours.cpu:9,.0f}/s"
+    for each in theirs:
+        line += f" {each.wall:9,.0f}/s {each.cpu:9,.0f}/s"
+        line += f" {ours.wall / each.wall:6.2f} {ours.cpu / each.cpu:6.2f}  ({wanted:g})"
+    print(line)
+
+
+def programs() -> list[tuple[str, ...]]:
+    """Return the commands of our manager, and of the original's if it is known."""
+    reference = os.environ.get("REF_SWARM")
+    return [OURS, (reference,)] if reference else [OURS]
+
+
+def few() -> None:
+    """Print what managers of a hundred engines carry."""
+    with ExitStack() as stack:
+        managers = [stack.enter_context(managing(each, FEW)) for each in programs()]
+        for what, wanted, speeds in measured(managers):
+            show(what, wanted, speeds)
+
+
+def many() -> None:
+    """Print what managers of a thousand engines tell, and the memory that they take."""
+    with ExitStack() as stack:
+        managers = [stack.enter_context(managing(each, MANY)) for each in programs()]
+        rounds = [[speed(each, "/info") for each in managers] for _ in range(ROUNDS)]
+        show(f"GET /info, {MANY:,} engines", 1.0, [*map(median, columns(rounds))])
+        sizes = [resident(each.pid) for each in managers]
+        line = "  ".join(f"{size / 2**20:,.0f} MiB" for size in sizes)
+        ratio = f"  {sizes[0] / sizes[-1]:.2f}  (at most 2)" if len(sizes) > 1 else ""
+        print(f"  memory with {MANY:,} engines: {line}{ratio}")
+
+
+def main() -> None:
+    """Print all of it."""
+    print("the API: answers in a second, and in a second that the manager computes")
+    beside = "the original: both, ratios (wanted)" if len(programs()) > 1 else ""
+    print(f"  {'':<42} {'ours':>11} {'computed':>11}   {beside}")
+    few()
+    many()
+    if len(programs()) == 1:
+        print("  the original's is not measured: REF_SWARM does not name it")
+
+
+if __name__ == "__main__":
+    main()

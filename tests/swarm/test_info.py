@@ -8,7 +8,7 @@ import pytest
 from walkthroughs.swarm import filters, strategies
 from walkthroughs.swarm.config import ContainerConfig
 from walkthroughs.swarm.health import EngineOptions
-from walkthroughs.swarm.info import natural
+from walkthroughs.swarm.info import KNOWN, natural
 from walkthroughs.swarm.lab import Lab
 from walkthroughs.swarm.lab_engine import LabEngine
 from walkthroughs.swarm.new_cluster import new_cluster
@@ -137,3 +137,33 @@ ORDERED = [
 @pytest.mark.parametrize(("first", "second"), ORDERED)
 def test_natural(first, second):
     assert natural(first) < natural(second)
+
+
+def test_what_is_told_of_an_engine_is_never_what_was_true_before():
+    async def main():
+        async with Lab() as lab:
+            machine = LabEngine(lab, "node-1", "10.0.0.1:2375").plug()
+            cluster = await cluster_of(lab, "10.0.0.1:2375")
+            seen = [cluster.info()]
+
+            async def look(seconds=0):
+                await lab.run(seconds)
+                told = cluster.info()
+                KNOWN.clear()
+                assert told == cluster.info()
+                assert told != seen[-1]
+                seen.append(told)
+
+            config = ContainerConfig.build({"Image": "busybox:latest"})
+            web = await cluster.create_container(config, "web", {})
+            await look()
+            await cluster.start_container(web)
+            await look()
+            machine.stop("web")
+            await look(1)
+            machine.name = "node-one"
+            await look(400)
+            machine.vanish()
+            await look(300)
+
+    asyncio.run(main())

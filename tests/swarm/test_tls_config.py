@@ -33,7 +33,7 @@ def write(place, stem, made):
     made.private_key_pem.write_to_path(place / f"{stem}.key")
 
 
-def write_for_one_use(place, use, authority):
+def write_for_one_use(place, stem, use, authority):
     """Write what `cert` is, but for servers only, or for clients only."""
     both = x509.load_pem_x509_certificate((place / "cert.pem").read_bytes())
     builder = x509.CertificateBuilder(
@@ -50,8 +50,8 @@ def write_for_one_use(place, use, authority):
         builder = builder.add_extension(value, each.critical)
     signer = load_pem_private_key(authority.private_key_pem.bytes(), None)
     made = builder.sign(signer, SHA256()).public_bytes(Encoding.PEM)
-    (place / f"{use._name}.pem").write_bytes(made)
-    (place / f"{use._name}.key").write_bytes((place / "cert.key").read_bytes())
+    (place / f"{stem}.pem").write_bytes(made)
+    (place / f"{stem}.key").write_bytes((place / "cert.key").read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def certificates(tmp_path_factory):
     write(place, "cert", authority.issue_cert(NAME))
     write(place, "misnamed", authority.issue_cert("other"))
     write(place, "expired", authority.issue_cert(NAME, not_after=PAST))
-    for use in ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH:
-        write_for_one_use(place, use, authority)
+    write_for_one_use(place, "serverAuth", ExtendedKeyUsageOID.SERVER_AUTH, authority)
+    write_for_one_use(place, "clientAuth", ExtendedKeyUsageOID.CLIENT_AUTH, authority)
     write(place, "stranger", trustme.CA().issue_cert(NAME))
     (place / "garbage.pem").write_text("no certificate\n")
     key = load_pem_private_key((place / "cert.key").read_bytes(), None)

@@ -10,12 +10,18 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.golang import bytes_size
 from walkthroughs.swarm.scheduler import Scheduler
 
+KNOWN = WeakKeyDictionary[Engine, tuple[object, list[tuple[str, str]]]]()
+"""What was told of an engine, and of which state of it. Forgotten with the engine."""
 
+
+@lru_cache(10_000)
 def natural(name: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts node-9 before node-10, and numbers before letters."""
     parts: list[str] = re.findall("[0-9]+|[^0-9]+", name.replace(" ", ""))
@@ -36,8 +42,18 @@ def describe(
     yield "Nodes", str(len(engines))
     for engine in engines:
         yield f" {engine.name or '(unknown)'}", engine.addr
-        for key, value in describe_engine(engine):
-            yield f"  └ {key}", value
+        yield from remembered(engine)
+
+
+def remembered(engine: Engine) -> list[tuple[str, str]]:
+    """Return the lines of an engine, which are made anew when it has changed."""
+    health = engine.health
+    facts = (engine.inventory.revision, health.state, health.error, health.updated_at)
+    known, lines = KNOWN.get(engine, (None, []))
+    if known != facts:
+        lines = [(f"  └ {key}", value) for key, value in describe_engine(engine)]
+        KNOWN[engine] = facts, lines
+    return lines
 
 
 def describe_engine(engine: Engine) -> Iterator[tuple[str, str]]:
