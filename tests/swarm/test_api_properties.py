@@ -391,7 +391,7 @@ async def bear(asked):
 
 
 @settings(
-    max_examples=200 if THOROUGH else 15,
+    max_examples=150 if THOROUGH else 15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -486,7 +486,7 @@ async def walk(steps):
         assert not duties() - before
 
 
-@settings(max_examples=100 if THOROUGH else 8, deadline=None)
+@settings(max_examples=80 if THOROUGH else 8, deadline=None)
 @given(st.lists(step, min_size=8, max_size=30))
 def test_after_each_order_the_api_tells_of_its_effect(steps):
     asyncio.run(walk(steps))

@@ -2,7 +2,8 @@
 
 | of dockerd                    | here                                              |
 |-------------------------------|---------------------------------------------------|
-| `daemon/create.go`, `start.go` | `LabEngine.create`, `LabEngine.start`            |
+| `daemon/create.go`            | `lab_containers`                                  |
+| `daemon/start.go`, `stop.go`  | `LabEngine.start`, `LabEngine.stop`               |
 | what a process does           | `LabEngine.run`, and `lab_programs`               |
 | images, networks, volumes     | `lab_images`, `lab_networks`                      |
 | the daemon's end, the power's | `LabEngine.shut_down`, `LabEngine.crash`          |
@@ -20,41 +21,28 @@ from typing import Any, NoReturn
 
 from walkthroughs.swarm.lab import Lab
 from walkthroughs.swarm.lab_container import (
-    HOST_CONFIG,
     Container,
     Ports,
     PortTaken,
-    check_container_filters,
-    first_networks,
     listed_endpoint,
-    matches,
     signal_number,
 )
+from walkthroughs.swarm.lab_containers import Containers
 from walkthroughs.swarm.lab_exec import Execs
-from walkthroughs.swarm.lab_files import Files
-from walkthroughs.swarm.lab_images import CONFIG, Image, Images
+from walkthroughs.swarm.lab_images import Image
 from walkthroughs.swarm.lab_machine import (
     DaemonError,
-    Filters,
     Json,
-    as_dict,
-    as_list,
     rfc3339,
 )
-from walkthroughs.swarm.lab_networks import ENDPOINT, Net, Networks
+from walkthroughs.swarm.lab_networks import ENDPOINT, Net
 from walkthroughs.swarm.lab_programs import Process
-from walkthroughs.swarm.lab_streams import Streams
 
 API_VERSION, OLDEST_VERSION = "1.41", "1.12"
 SIGKILL, KILLED = 9, 137
 
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-NAMING = "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
 ANONYMOUS = re.compile("[0-9a-f]{64}")
 """The name of a volume that nobody named."""
-
-ADJECTIVES = ["bold", "clever", "eager", "fervent", "jolly", "keen", "sharp"]
-SURNAMES = ["bell", "curie", "euler", "hopper", "noether", "pascal", "wing"]
 
 NOT_HOST = (
     "container cannot be disconnected from host network or connected to host network"
@@ -71,7 +59,7 @@ def engine_id(name: str) -> str:
     return ":".join(text[start : start + 4] for start in range(0, 48, 4))
 
 
-class LabEngine(Images, Networks):
+class LabEngine(Containers):
     """A Docker engine at `address`, which is `host:port`; `plug` makes it answer.
 
     `clock_offset` is the seconds that its clock is ahead; two engines of one name have
@@ -101,8 +89,6 @@ class LabEngine(Images, Networks):
         self.cpus, self.memory, self.labels = cpus, memory, list(labels)
         self.version, self.ostype, self.driver = version, ostype, driver
         self.kernel, self.operating_system = kernel, operating_system
-        self.containers: dict[str, Container] = {}
-        """By id, the oldest first."""
         self.ports = Ports()
         self.execs = Execs(self.report, self.new_pid)
 
@@ -114,119 +100,6 @@ class LabEngine(Images, Networks):
         self.app = LabAPI(self)
         self.come_back()
         return self
-
-    def container(self, name: str) -> Container:
-        """Return a container by its id, its name, or the beginning of its id."""
-        if known := self.containers.get(name):
-            return known
-        for each in self.containers.values():
-            if each.name == name:
-                return each
-        found = [id for id in self.containers if id.startswith(name)]
-        if len(found) > 1:
-            raise DaemonError(400, f"Multiple IDs found with provided prefix: {name}")
-        if not found:
-            raise DaemonError(404, f"No such container: {name}")
-        return self.containers[found[0]]
-
-    def report(self, container: Container, action: str, **more: str) -> None:
-        """Report what has happened to a container."""
-        known = {"image": container.config["Image"], "name": container.name}
-        attributes = container.labels | known | more
-        self.emit("container", action, container.id, **attributes)
-
-    def create(self, name: str = "", **body: Any) -> Container:
-        """Make a container; `body` is that of `POST /containers/create`."""
-        settings = HOST_CONFIG | as_dict(body.pop("HostConfig", None))
-        networking = as_dict(body.pop("NetworkingConfig", None))
-        if not body:
-            why = "Config cannot be empty in order to create a container"
-            raise DaemonError(400, why)
-        image = self.image(body["Image"]) if body.get("Image") else None
-        config = CONFIG | merged(image, body)
-        if not (config["Cmd"] or config["Entrypoint"]):
-            raise DaemonError(400, "No command specified")
-        self.check_name(name, name)
-        id = self.new_id()
-        hostname = config["Hostname"] or id[:12]
-        container = Container(
-            id=id,
-            name=name or self.invent_name(),
-            image=image.id if image else "",
-            created=self.time(),
-            config=config | {"Hostname": hostname},
-            host_config=settings,
-            networks=first_networks(
-                settings["NetworkMode"], as_dict(networking.get("EndpointsConfig"))
-            ),
-            files=Files(self.time, {"/etc/hostname": f"{hostname}\n"}),
-            streams=Streams(self.time, config["Tty"]),
-        )
-        try:
-            self.mount_all(container)
-        except DaemonError:
-            self.report(container, "destroy")
-            raise
-        self.containers[id] = container
-        self.report(container, "create")
-        return container
-
-    def check_name(self, name: str, shown: str) -> None:
-        """Raise `DaemonError` for a name that no new container may have."""
-        if name and not NAME.fullmatch(name):
-            raise DaemonError(400, f"Invalid container name ({shown}), {NAMING}")
-        for each in self.containers.values():
-            if each.name == name:
-                raise DaemonError(
-                    409,
-                    f'Conflict. The container name "/{name}" is already in use by '
-                    f'container "{each.id}". You have to remove (or rename) that '
-                    "container to be able to reuse that name.",
-                )
-
-    def invent_name(self) -> str:
-        """Return `eager_hopper`, or another name that nobody has."""
-        taken = {each.name for each in self.containers.values()}
-        first, last = self.random.choice(ADJECTIVES), self.random.choice(SURNAMES)
-        name, number = f"{first}_{last}", 0
-        while name in taken:
-            name, number = f"{first}_{last}{number}", number + 1
-        return name
-
-    def mount_all(self, container: Container) -> None:
-        """Note what a new container mounts; make the volumes that are missing."""
-        settings = container.host_config
-        for text in as_list(settings["Binds"]):
-            self.mount(container, *text.split(":"))
-        for each in as_list(settings.get("Mounts")):
-            mode = "ro" if each.get("ReadOnly") else ""
-            self.mount(container, each.get("Source", ""), each["Target"], mode)
-        for text in as_list(settings["VolumesFrom"]):
-            name, _, mode = text.partition(":")
-            try:
-                theirs = self.container(name).mounts
-            except DaemonError as error:
-                raise DaemonError(400, error.message) from None
-            container.mounts += [
-                each | {"RW": each["RW"] and mode != "ro"} for each in theirs
-            ]
-        for target in as_dict(container.config["Volumes"]):
-            if all(mount["Destination"] != target for mount in container.mounts):
-                self.mount(container, "", target)
-
-    def mount(
-        self, container: Container, source: str, target: str, mode: str = ""
-    ) -> None:
-        """Note one mount: of a path of the machine, or of a volume."""
-        mount: Json = {"Type": "bind", "Source": source, "Destination": target}
-        if source.startswith("/"):
-            mount |= {"Mode": mode, "Propagation": "rprivate"}
-        else:
-            volume = self.create_volume(source)
-            mount |= {"Type": "volume", "Name": volume["Name"], "Driver": "local"}
-            mount |= {"Source": volume["Mountpoint"], "Propagation": ""}
-            mount |= {"Mode": mode or ("z" if source else "")}
-        container.mounts.append(mount | {"RW": mode != "ro"})
 
     def start(self, name: str) -> bool:
         """Start a container; return False if it runs already."""
@@ -281,9 +154,6 @@ class LabEngine(Images, Networks):
                 ) from None
         for net in nets:
             self.attach(net, container)
-
-    def running(self) -> list[Container]:
-        return [each for each in self.containers.values() if each.running]
 
     def attach(self, net: Net, container: Container) -> None:
         container.join(net.name, net.attach(container.id, self.new_id()))
@@ -390,27 +260,6 @@ class LabEngine(Images, Networks):
             if each.process:
                 each.process.freeze(paused)
 
-    def rename(self, name: str, new: str) -> None:
-        if not new:
-            raise DaemonError(400, "Neither old nor new names may be empty")
-        container = self.container(name)
-        if container.name == new:
-            why = "Renaming a container with the same name as its current name"
-            raise DaemonError(400, why)
-        try:
-            self.check_name(new, f"/{new}")
-        except DaemonError as error:
-            why = f"Error when allocating new name: {error.message}"
-            raise DaemonError(error.status, why) from None
-        old, container.name = container.name, new
-        self.report(container, "rename", oldName=f"/{old}")
-
-    def update(self, name: str, **limits: Any) -> None:
-        """Change what a container may use; what is 0 or empty stays as it is."""
-        container = self.container(name)
-        container.host_config |= {key: value for key, value in limits.items() if value}
-        self.report(container, "update")
-
     def remove(self, name: str, force: bool = False, volumes: bool = False) -> None:
         """Remove a container; with `volumes`, also those that nobody named."""
         container = self.container(name)
@@ -448,29 +297,6 @@ class LabEngine(Images, Networks):
     def inspect_image(self, name: str) -> Json:
         ours = {"DockerVersion": self.version, "Os": self.ostype}
         return super().inspect_image(name) | ours
-
-    def list_containers(
-        self, all: bool = False, filters: Filters | None = None
-    ) -> list[Json]:
-        """Return what `GET /containers/json` answers: the newest first."""
-        filters = filters or {}
-        check_container_filters(filters)
-        return [
-            each.summary(self.time())
-            for each in reversed(self.containers.values())
-            if (all or "status" in filters or each.running) and matches(each, filters)
-        ]
-
-    def image_users(self, id: str) -> tuple[list[str], list[str]]:
-        users = [each for each in self.containers.values() if each.image == id]
-        return [each.id for each in users], [each.id for each in users if each.running]
-
-    def volume_users(self, name: str) -> list[str]:
-        return [
-            each.id
-            for each in self.containers.values()
-            if any(mount["Name"] == name for mount in each.volumes)
-        ]
 
     def commit(
         self, name: str, repo: str = "", tag: str = "", comment: str = "", **config: Any
@@ -582,19 +408,3 @@ class LabEngine(Images, Networks):
             "Arch": "amd64",
             "KernelVersion": self.kernel,
         }
-
-
-def merged(image: Image | None, body: Json) -> Json:
-    """Return what a container is made of: its image's settings, and those asked for."""
-    base = image.config if image else {}
-    asked = {key: value for key, value in body.items() if value is not None}
-    config = base | asked
-    for key in ("ExposedPorts", "Labels", "Volumes"):
-        if both := as_dict(base.get(key)) | as_dict(asked.get(key)):
-            config[key] = both
-    names = [text.partition("=")[0] for text in as_list(asked.get("Env"))]
-    rest = [
-        each for each in as_list(base.get("Env")) if each.partition("=")[0] not in names
-    ]
-    config["Env"] = [*as_list(asked.get("Env")), *rest] or None
-    return config | {"Labels": as_dict(config.get("Labels"))}
