@@ -491,7 +491,7 @@ async def test_a_switch_with_too_long_a_body_is_refused():
             answer = await client.post(
                 "/exec/x/start", content=b"x" * 2**23 + b"x", headers=headers
             )
-    assert (answer.status_code, answer.text) == (413, "the body has more than 8,388,608 bytes\n")
+    assert (answer.status_code, answer.text) == (413, "the body has more than 1,048,576 bytes\n")
 
 
 async def raw(scope, receive, send):

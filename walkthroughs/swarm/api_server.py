@@ -68,7 +68,10 @@ class Server:
         self.world.log.info("Listening for HTTP", addr=addr, proto=proto)
         if proto == "unix":
             with new_unix_listener(addr) as listener:
-                await self._serve(listener)
+                try:
+                    await self._serve(listener)
+                finally:
+                    os.unlink(addr)
         elif proto == "tcp":
             with new_listener(addr) as listener:
                 self._warn(listener)
@@ -81,7 +84,8 @@ class Server:
 
     def _warn(self, listener: socket.socket) -> None:
         host, port = map(str, listener.getsockname()[:2])
-        if not self.tls and not is_loopback(host):
+        checked = self.tls and self.tls.verify_mode is ssl.CERT_REQUIRED
+        if not checked and not is_loopback(host):
             where = join_host_port(host, port)
             danger = "whoever can connect is root on every engine of the cluster"
             self.world.log.warning(f"Without --tlsverify, {where} is open: {danger}")

@@ -31,7 +31,7 @@ from walkthroughs.swarm.world import World
 API_VERSION = "1.30"
 """What the manager says it speaks. (`APIVERSION`)"""
 
-BODY_LIMIT = 8 * 1024 * 1024
+BODY_LIMIT = 1024 * 1024
 """Bytes of a body that is read whole: an order, in JSON."""
 
 Pairs: TypeAlias = list[tuple[str, str]]

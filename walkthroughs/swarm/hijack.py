@@ -12,15 +12,14 @@
 
 import asyncio
 import ssl
-from contextlib import aclosing, suppress
-from typing import TypeAlias
+from contextlib import AbstractContextManager, aclosing, suppress
+from typing import Protocol, TypeAlias
 
 import h11
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.engine_api import (
     REQUEST_TIMEOUT,
     ConnectionFailed,
@@ -171,10 +170,21 @@ def head_of(head: Head) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
+class Peer(Protocol):
+    """Whom a pipe leads to: an engine, or another manager."""
+
+    addr: str
+    tls: ssl.SSLContext | None
+
+    def talk(self) -> AbstractContextManager[object]:
+        """Count what goes wrong inside the block."""
+        ...
+
+
 class Hijacked(Response):
     """The answer to a request that makes a pipe of its connection."""
 
-    def __init__(self, engine: Engine, world: World, target: str) -> None:
+    def __init__(self, engine: Peer, world: World, target: str) -> None:
         self.engine, self.world, self.target = engine, world, target
         self.background = None
 

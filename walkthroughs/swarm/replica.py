@@ -14,14 +14,12 @@ import string
 from collections import deque
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import cast
 from urllib.parse import quote
 
 import httpx2
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from walkthroughs.swarm.engine import Engine
 from walkthroughs.swarm.engine_api import EngineError, connect
 from walkthroughs.swarm.handler import HTTPError, http_error
 from walkthroughs.swarm.hijack import Hijacked
@@ -66,8 +64,8 @@ class ReadAhead(Upload):
 
 
 @dataclass
-class Peer:
-    """Another manager, where `Hijacked` expects an engine."""
+class Manager:
+    """Another manager, as a `Peer` that counts nothing."""
 
     addr: str
     tls: ssl.SSLContext | None
@@ -145,7 +143,7 @@ class Replica:
         """Pass a request on, and the answer back; raise `EngineError` or `NoAnswer`."""
         request, target = Request(scope), target_as_sent(scope)
         if is_pipe(request):
-            peer = cast(Engine, Peer(primary, self.tls))
+            peer = Manager(primary, self.tls)
             await Hijacked(peer, self.world, target)(scope, receive, send)
             return
         # A connection for each request: the next one may be for somebody else.
