@@ -877,3 +877,20 @@ def test_a_request_into_silence_arrives_when_the_cable_is_back():
             return notes
 
     assert run(program()) == [(5, 200), (5, "here"), (5, "whole")]
+
+
+def test_no_request_outlives_its_lab():
+    async def forever(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        await asyncio.Event().wait()
+
+    async def program():
+        async with Lab() as lab:
+            lab.network.plug("hub:80", forever)
+            async with lab.world("me").client("http://hub") as client:
+                request = client.build_request("GET", "http://hub/")
+                await client.send(request, stream=True)
+                assert len(asyncio.all_tasks()) == 2
+        return len(asyncio.all_tasks()), lab.network.calls
+
+    assert run(program()) == (1, {"hub:80": set()})

@@ -36,15 +36,11 @@ END = f'{NOW}level=fatal msg="unsupported protocol: \\"udp\\""\n'
 
 
 @pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def certificates(authority, tmp_path_factory):
+def certificates(tmp_path_factory):
     """Return a directory with ca.pem, cert.pem and key.pem."""
     place = tmp_path_factory.mktemp("certificates")
-    made = authority.issue_cert("127.0.0.1", "node-1")
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1")
     authority.cert_pem.write_to_path(place / "ca.pem")
     made.cert_chain_pems[0].write_to_path(place / "cert.pem")
     made.private_key_pem.write_to_path(place / "key.pem")
@@ -66,7 +62,8 @@ def said(arguments):
 
 def fatal(line):
     """Return the last message of a command line that is refused."""
-    code, log = said(["manage", *line.split()])
+    # If it is not refused, it shall end all the same.
+    code, log = said(["manage", "-H", "udp://z", *line.split()])
     assert code == 1
     found = re.fullmatch(r'time="\S+" level=fatal msg=(".*")', log.splitlines()[-1])
     return json.loads(found[1])

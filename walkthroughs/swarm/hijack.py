@@ -58,11 +58,11 @@ RAW = {
 
 async def dial(addr: str, world: World, tls: ssl.SSLContext | None) -> Ends:
     """Connect to `host:port` or `unix:///path`; raise `ConnectionFailed`."""
-    if in_memory := getattr(world.transport, "dial", None):
-        return await in_memory(addr)
+    in_memory = getattr(world.transport, "dial", None)
     where = addr if "://" in addr else f"tcp://{addr}"
+    work = in_memory(addr) if in_memory else connect(addr, tls)
     try:
-        return await within(REQUEST_TIMEOUT, connect(addr, tls), world.clock)
+        return await within(REQUEST_TIMEOUT, work, world.clock)
     except TimeoutError:
         raise nobody(where) from None
     except OSError as error:
