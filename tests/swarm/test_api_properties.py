@@ -266,9 +266,11 @@ def nearly_right(draw):
     return order
 
 
+right = st.sampled_from(RIGHT).map(lambda order: json.dumps(order).encode())
 bodies = st.one_of(
     st.just(b""),
-    st.sampled_from(RIGHT).map(lambda order: json.dumps(order).encode()),
+    right,
+    right,
     nearly_right().map(lambda order: json.dumps(order).encode()),
     anything.map(lambda value: json.dumps(value).encode()),
     st.sampled_from([b"null", b"{}{}", b"{", b"[" * 3000, b'{"a":' * 3000, b"\xff\xfe{}", b"NaN"]),
@@ -307,12 +309,34 @@ HEADERS = (
 )
 
 
+FITTING = {
+    "containers": (
+        "web",
+        "/web",
+        "node-1/web",
+        "db",
+        "old",
+        "<web>",
+        "<web:12>",
+        "<db>",
+        "<old:5>",
+    ),
+    "images": ("busybox", "busybox:latest", "<image>", "<image:9>"),
+    "exec": ("<exec>",),
+    "networks": ("net", "node-1/net", "<net>", "<net:12>"),
+    "volumes": ("data", "node-2/data"),
+}
+"""By the first part of a path, names of what is there."""
+
+
 @st.composite
 def requests(draw):
     method, route = draw(st.sampled_from(TABLE))
+    there = st.sampled_from(FITTING.get(route.split("/")[1], NAMES))
+    fitting = st.one_of(there, there, names)
     if draw(st.integers(0, 19)) == 0:
         method = draw(st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "X"]))
-    path = draw(st.sampled_from(PREFIXES)) + VARIABLE.sub(lambda _: draw(names), route)
+    path = draw(st.sampled_from(PREFIXES)) + VARIABLE.sub(lambda _: draw(fitting), route)
     body, length = draw(bodies), None
     # Who begins another request waits for this one's answer, and events never end.
     if route != "/events" and draw(st.integers(0, 19)) == 0:
