@@ -415,7 +415,7 @@ async def bear(asked):
 
 
 @settings(
-    max_examples=150 if THOROUGH else 15,
+    max_examples=120 if THOROUGH else 15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -510,7 +510,7 @@ async def walk(steps):
         assert not duties() - before
 
 
-@settings(max_examples=80 if THOROUGH else 8, deadline=None)
+@settings(max_examples=60 if THOROUGH else 8, deadline=None)
 @given(st.lists(step, min_size=8, max_size=30))
 def test_after_each_order_the_api_tells_of_its_effect(steps):
     asyncio.run(walk(steps))

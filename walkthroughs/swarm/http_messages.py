@@ -98,7 +98,9 @@ class Head(NamedTuple):
 
     def words(self, name: bytes) -> list[bytes]:
         """Return the words of a field that is a list, in small letters."""
-        words = b",".join(self.values(name)).lower().split(b",")
+        if not (values := self.values(name)):
+            return values
+        words = b",".join(values).lower().split(b",")
         return [word.strip() for word in words if word.strip()]
 
     def scope(self) -> Scope:

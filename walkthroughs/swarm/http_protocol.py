@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from http.client import responses
 
 from starlette.responses import Response
@@ -70,6 +70,12 @@ class Reader(asyncio.StreamReader):
     def set_exception(self, exc: Exception) -> None:
         super().set_exception(exc)
         self.left.set()
+
+
+@lru_cache(1)
+def date(second: int) -> bytes:
+    """Return a Unix time as HTTP has it; in one second there are many answers."""
+    return formatdate(second, usegmt=True).encode()
 
 
 def lines(status: int, fields: Fields) -> bytes:
@@ -136,8 +142,10 @@ class Exchange:
                 more = message.get("more_body", False)
                 self._write(message.get("body", b""), more)
                 self.done = not more
-            with suppress(OSError):
-                await self.writer.drain()
+            # To wait for nothing would cost as much as to write.
+            if self.writer.transport.get_write_buffer_size():
+                with suppress(OSError):
+                    await self.writer.drain()
 
     def _start(self, status: int, fields: Fields) -> None:
         names = {name.lower(): value for name, value in fields}
@@ -154,8 +162,7 @@ class Exchange:
         if not self.keep_alive and b"connection" not in names:
             fields.append((b"connection", b"close"))
         if b"date" not in names:
-            date = formatdate(self.world.clock.time(), usegmt=True)
-            fields.append((b"date", date.encode()))
+            fields.append((b"date", date(int(self.world.clock.time()))))
         self._head, self.begun = lines(status, fields), True
         # In one packet with what is said next, if it is said at once.
         asyncio.get_running_loop().call_soon(self.put, b"")
