@@ -357,8 +357,6 @@ async def test_who_removes_itself_after_a_start_is_gone_without_an_error(engine)
     """`engine.go` calls it a removal on the daemon's side, where AutoRemove is set."""
     made = await create(engine, cmd=["true"], AutoRemove=True)
     await orders.start_container(made)
-    if real := getattr(engine.inventory, "real", None):
-        real.exit(made.id)
     async with asyncio.timeout(20):
         while now(made):
             await engine.inventory.refresh_container(made.id, full=True)
