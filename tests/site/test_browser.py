@@ -178,7 +178,7 @@ def test_a_keyboard_reaches_everything(look: Callable[..., Page], address: str) 
     expect(page.locator("a.md-skip")).to_be_focused()
     reached: list[str] = []
     wanted = {"md-search__input", "strip", "strip__button", "exercise__mark"}
-    for _ in range(150):
+    for _ in range(400):
         page.keyboard.press("Tab")
         reached += page.evaluate("[...document.activeElement.classList]")
         if wanted <= set(reached):

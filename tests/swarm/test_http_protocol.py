@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import re
 import resource
 import socket
@@ -487,6 +488,12 @@ def test_a_thousand_connections_are_answered_at_the_same_time(many_files):
     run(work())
 
 
+def kept():
+    """Return the bytes of what is in use, when no circle of the unused is left."""
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
 @pytest.mark.skipif(not THOROUGH, reason="it takes ten seconds")
 def test_requests_that_have_been_answered_take_no_memory():
     async def work():
@@ -496,9 +503,10 @@ def test_requests_that_have_been_answered_take_no_memory():
                 for _ in range(1000):
                     await one_answer(reader)
                 if turn == 5:
-                    before, _ = tracemalloc.get_traced_memory()
-            after, _ = tracemalloc.get_traced_memory()
-        assert after - before < 14_000  # a byte a request
+                    before = kept()
+            after = kept()
+        # The timers of our own patience are some; a leak of one object a request is more.
+        assert after - before < 500_000
 
     tracemalloc.start()
     try:
