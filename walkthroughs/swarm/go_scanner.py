@@ -32,7 +32,8 @@ MAX_DEPTH = 100
 """Objects and lists inside each other; Go allows 10,000."""
 
 SPACES = (" ", "\t", "\r", "\n")
-CHARS = r'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+'
+# An atomic group: `*+` behind a group goes wrong in Python 3.11.2.
+CHARS = r'"(?>(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*)'
 INTEGER = r"-?(?:0|[1-9][0-9]*+)"
 FRACTION = r"(?:\.[0-9]++|(?!\.))"
 POWER = r"(?:[eE][-+]?+[0-9]++|(?![eE]))"
