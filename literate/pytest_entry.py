@@ -6,6 +6,7 @@ Installed without extras, the package must not disturb the tests of others in th
 try:
     from literate.pytest_plugin import (
         pytest_collect_file,
+        pytest_collection_modifyitems,
         pytest_runtest_logreport,
         pytest_runtestloop,
         pytest_terminal_summary,
@@ -13,6 +14,7 @@ try:
 
     __all__ = [
         "pytest_collect_file",
+        "pytest_collection_modifyitems",
         "pytest_runtest_logreport",
         "pytest_runtestloop",
         "pytest_terminal_summary",

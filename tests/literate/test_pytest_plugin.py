@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from literate import pytest_entry, pytest_plugin
+
 if TYPE_CHECKING:
     from conftest import Toy
 
@@ -216,3 +218,25 @@ def test_a_page_that_cannot_be_read_is_an_error_of_the_collection(toy: Toy) -> N
         "=========================== short test summary info ============================",
     ]
     assert done.returncode == 2
+
+
+def test_pytest_is_given_every_hook_of_the_plugin() -> None:
+    hooks = {name for name in vars(pytest_plugin) if name.startswith("pytest_")}
+    assert hooks == set(pytest_entry.__all__)
+
+
+def test_a_quick_run_of_many_pages_executes_one_notebook_in_twelve(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    def left_out(number: int) -> int:
+        pages = [
+            pytest_plugin.NotebookItem.from_parent(request.session, name=f"{each}")
+            for each in range(number)
+        ]
+        pytest_plugin.pytest_collection_modifyitems([*pages])
+        return sum(page.get_closest_marker("skip") is not None for page in pages)
+
+    monkeypatch.delenv("WALKTHROUGHS_REQUIRE_REAL", raising=False)
+    assert (left_out(12), left_out(80)) == (0, 73)
+    monkeypatch.setenv("WALKTHROUGHS_REQUIRE_REAL", "1")
+    assert left_out(80) == 0
