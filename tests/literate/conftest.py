@@ -12,6 +12,20 @@ from literate import needs
 from literate.pressed import Pressed
 from literate.project import Project
 from literate.run import press, read
+from tests.conftest import THOROUGH
+
+PROCESSES = ("cli", "mkdocs_plugin", "mutants", "notebook", "pytest_plugin", "run", "verified")
+"""What is tested by processes that run pytest, mkdocs and Jupyter; it takes most of the time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave those out of a quick run of everything."""
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    if not THOROUGH and len(here) < len(items):
+        why = "the press runs whole with WALKTHROUGHS_REQUIRE_REAL=1, or for pytest tests/literate"
+        for item in here:
+            if item.path.stem.removeprefix("test_") in PROCESSES:
+                item.add_marker(pytest.mark.skip(reason=why))
 
 MODULE = '''\
 """Adding."""
