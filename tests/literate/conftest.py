@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.path.stem.removeprefix("test_") in PROCESSES:
                 item.add_marker(pytest.mark.skip(reason=why))
 
+
 MODULE = '''\
 """Adding."""
 

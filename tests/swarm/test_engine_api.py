@@ -14,9 +14,10 @@ import httpx2
 import pytest
 import trustme
 import uvicorn
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import THOROUGH
 from walkthroughs.swarm import engine_api
 from walkthroughs.swarm.cluster import ClusterError
 from walkthroughs.swarm.engine_api import (
@@ -756,6 +757,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@settings(max_examples=100 if THOROUGH else 25, deadline=None)
 @given(
     st.lists(st.dictionaries(st.text(), JSON_VALUES), max_size=5),
     st.booleans(),
