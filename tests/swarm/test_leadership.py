@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.conftest import THOROUGH
 from tests.swarm.dockerd import Gate
 from tests.swarm.little_etcd import LittleEtcd
 from tests.swarm.test_etcd import Server
@@ -538,7 +539,7 @@ async def test_the_watchdog_is_there_for_a_term_and_its_work_ends_with_it(lab, e
     assert a.cluster._handlers != [handle]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(20 if THOROUGH else 4))
 def test_whatever_happens_there_are_never_two_primaries(seed):
     @in_a_lab
     async def play(lab, etcd):
