@@ -47,7 +47,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return PageFile.from_parent(parent, path=file_path)  # pyright: ignore[reportUnknownMemberType]
 
 
-MANY = 12
+MANY = 24
 """Pages in a run from which on most notebooks are left out."""
 
 LEFT_OUT = f"one notebook in {MANY} is executed in a run of many pages; all with {REQUIRE_REAL}=1"
