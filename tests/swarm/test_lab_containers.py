@@ -2,34 +2,14 @@
 
 import pytest
 
+from tests.swarm.lab_containers import SLEEP, refusal, run
 from walkthroughs.swarm.lab import Lab
 from walkthroughs.swarm.lab_engine import LabEngine
-from walkthroughs.swarm.lab_machine import DaemonError
-
-SLEEP = {"Image": "busybox", "Cmd": ["sleep", "9"]}
 
 
 @pytest.fixture
 def engine():
     return LabEngine(Lab(), "node-1", "node-1:2375")
-
-
-def run(engine, name="web", **body):
-    """Create and start."""
-    made = engine.create(name, **(SLEEP | body))
-    engine.start(made.id)
-    return made
-
-
-def refusal(call, *arguments, **options):
-    with pytest.raises(DaemonError) as caught:
-        call(*arguments, **options)
-    return caught.value.status, caught.value.message
-
-
-def told(engine, since=0):
-    """Return what was reported: `container start`."""
-    return [f"{each['Type']} {each['Action']}" for each in engine.events[since:]]
 
 
 def test_a_container_has_the_settings_of_its_image_and_its_own(engine):

@@ -4,34 +4,14 @@ import asyncio
 
 import pytest
 
+from tests.swarm.lab_containers import SLEEP, refusal, run, told
 from walkthroughs.swarm.lab import EPOCH, Lab
 from walkthroughs.swarm.lab_engine import LabEngine, engine_id
-from walkthroughs.swarm.lab_machine import DaemonError
-
-SLEEP = {"Image": "busybox", "Cmd": ["sleep", "9"]}
 
 
 @pytest.fixture
 def engine():
     return LabEngine(Lab(), "node-1", "node-1:2375")
-
-
-def run(engine, name="web", **body):
-    """Create and start."""
-    made = engine.create(name, **(SLEEP | body))
-    engine.start(made.id)
-    return made
-
-
-def refusal(call, *arguments, **options):
-    with pytest.raises(DaemonError) as caught:
-        call(*arguments, **options)
-    return caught.value.status, caught.value.message
-
-
-def told(engine, since=0):
-    """Return what was reported: `container start`."""
-    return [f"{each['Type']} {each['Action']}" for each in engine.events[since:]]
 
 
 # What it is
