@@ -4,6 +4,7 @@ Each picture shows the state at the moment it was made, and its `repr` says the 
 """
 
 from .lanes import Lanes
+from .listing import Listing
 from .memory import Memory
 from .plot import Plot
 from .ring import Ring
@@ -18,6 +19,7 @@ from .writes import Write, Writes
 __all__ = [
     "Event",
     "Lanes",
+    "Listing",
     "Memory",
     "Picture",
     "Plot",

@@ -26,9 +26,14 @@ MARGIN = 6
 _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+def speakable(text: object) -> str:
+    """Return `text` without the characters that XML cannot hold."""
+    return _UNSPEAKABLE.sub("\ufffd", str(text))
+
+
 def clean(text: object) -> str:
     """Return `text` on one line, without the characters that XML cannot hold."""
-    return " ".join(_UNSPEAKABLE.sub("\ufffd", str(text)).split())
+    return " ".join(speakable(text).split())
 
 
 def number(value: float) -> str:

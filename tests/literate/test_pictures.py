@@ -8,7 +8,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from literate import pictures
-from literate.pictures import Lanes, Memory, Picture, Plot, Ring, Sets, Strip, Table, Writes, svg
+from literate.pictures import (
+    Lanes,
+    Listing,
+    Memory,
+    Picture,
+    Plot,
+    Ring,
+    Sets,
+    Strip,
+    Table,
+    Writes,
+    svg,
+)
 from literate.pictures.curves import Box
 from literate.pictures.ring import RingDrawing
 
@@ -565,6 +577,39 @@ def test_twelve_rows_with_addresses_fit_on_a_telephone():
 
 
 # Tables
+
+
+STOP = Listing(
+    [(4, "if a < b {"), (5, ""), (6, "\treturn f(a & b)")],
+    5,
+    {"Variables": ["a = 1", "", "b = 2"], "Stack": []},
+    title="main.go",
+)
+
+
+def test_a_listing_marks_the_current_line_and_names_its_panes():
+    assert repr(STOP) == (
+        "     4: if a < b {\n=>   5:\n     6:     return f(a & b)\nVariables: a = 1; ; b = 2"
+    )
+
+
+def test_a_listing_is_html_that_a_keyboard_scrolls_and_that_no_empty_line_ends():
+    shown = STOP._repr_html_()
+    root = ElementTree.fromstring(shown)
+    assert [pre.get("aria-label") for pre in root.iter("pre")] == ["main.go", "Variables"]
+    assert all(pre.get("tabindex") == "0" for pre in root.iter("pre"))
+    assert [mark.text for mark in root.iter("mark")] == ["=>   5:"]
+    assert "\n\n" not in shown
+
+
+def test_a_listing_without_lines_has_its_panes_alone():
+    shown = Listing([], 0, {"Printed": ["1 < 2"]})._repr_html_()
+    assert [pre.text for pre in ElementTree.fromstring(shown).iter("pre")] == ["1 < 2"]
+
+
+def test_a_listing_refuses_a_current_line_that_it_does_not_show():
+    with pytest.raises(ValueError, match=r"line 9 is none of \[4\]"):
+        Listing([(4, "x")], 9)
 
 
 def test_a_table_is_aligned_text():
