@@ -62,8 +62,8 @@ $(VENV)/.lock: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet uv
 	touch $@
 
-# One recipe for the three sets of requirements: site, test, notebook.
-$(VENV)/.site $(VENV)/.test $(VENV)/.notebook: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
+# One recipe for each set of requirements: site, test, notebook; go is a current Go toolchain.
+$(VENV)/.site $(VENV)/.test $(VENV)/.notebook $(VENV)/.go: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV) for 'make $*', once; this takes a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

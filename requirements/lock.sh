@@ -9,7 +9,8 @@ compile() {
         --no-emit-index-url --no-header --no-annotate "$@" pyproject.toml
 }
 # The later files are held to the versions of the earlier one, so that one
-# environment can take all three.
+# environment can take them all.
 compile --extra site -o requirements/site.txt
 compile --extra test -c requirements/site.txt -o requirements/test.txt
 compile --extra notebook -c requirements/test.txt -o requirements/notebook.txt
+compile --extra go -c requirements/test.txt -o requirements/go.txt
